@@ -1,0 +1,98 @@
+/* Every limit that has a name, in one place, with static asserts on how they relate.
+ * Spec: specs/limits.md [LIMIT-*]. Called by everyone.
+ * What is over a limit is refused with a named outcome and counted. Sizes are bytes, times nanoseconds, unless named.
+ */
+#ifndef TUNIC_PROTOCOL_LIMITS_H
+#define TUNIC_PROTOCOL_LIMITS_H
+
+#include <assert.h>
+
+#include "crypto/circuit_handshake.h"
+#include "crypto/onion.h"
+#include "protocol/cell.h"
+#include "protocol/instant.h"
+#include "protocol/link.h"
+#include "protocol/message.h"
+
+/* Paths */
+enum {
+  LIMIT_HOPS = ONION_MAX_HOPS,
+  LIMIT_LAST_PLACE = LIMIT_HOPS - 1,
+  LIMIT_EXIT_PLACE = 2, /* [STREAM-1] exits answer only here, so that all exit circuits look alike */
+};
+
+/* Links */
+enum {
+  LIMIT_LINKS_PER_NEIGHBOUR = 4,
+  LIMIT_LINKS_PER_NODE = 20000,
+  LIMIT_LINKS_PER_ADDRESS = 64,      /* accepted from one IPv4 address or IPv6 /64, on the public internet */
+  LIMIT_CIRCUITS_PER_LINK = 65536,
+  LIMIT_CIRCUITS_PER_SHARD = 262144,
+  LIMIT_CREATES_QUEUED_PER_LINK = 64,
+  LIMIT_CLOSING_PER_LINK = 65536,    /* circuit ids that wait for the answer to our CLOSE */
+};
+#define LIMIT_HANDSHAKE_TIME (10 * SECONDS)    /* a link's handshake, from the first byte */
+#define LIMIT_CREATE_WAIT (2 * SECONDS)        /* a CREATE that waited longer for work is refused */
+#define LIMIT_EXTEND_TIME (10 * SECONDS)       /* from EXTEND to EXTENDED at a relay */
+#define LIMIT_CONNECT_TIME (15 * SECONDS)      /* TCP, to a neighbour or a destination */
+#define LIMIT_RESOLVE_TIME (15 * SECONDS)
+#define LIMIT_CLOSE_DRAIN_TIME (10 * SECONDS)  /* what was queued before a CLOSE may still leave for so long */
+#define LIMIT_CLOSE_ANSWER_TIME (60 * SECONDS) /* a neighbour that does not answer CLOSE loses the link */
+#define LIMIT_LINK_IDLE_TIME (3 * MINUTES)     /* a link without circuits closes */
+
+/* Streams */
+enum {
+  LIMIT_STREAMS_PER_CIRCUIT = 512,
+  LIMIT_STREAMS_PER_SHARD = 65536,
+  LIMIT_CLIENT_STREAMS = 8192,
+  LIMIT_CLIENT_CIRCUITS = 2048,
+  LIMIT_EXIT_FIRST_CREDIT = 64 * 1024, /* bytes a client may send behind BEGIN, unasked */
+  LIMIT_EXIT_CREDIT = 1024 * 1024,
+  LIMIT_CLIENT_FIRST_CREDIT = 1024 * 1024, /* bytes an exit may send behind CONNECTED, unasked */
+  LIMIT_CLIENT_CREDIT = 8 * 1024 * 1024,
+  LIMIT_CIRCUIT_STREAM_CREDIT = 32 * 1024 * 1024, /* promised to all streams of one circuit */
+};
+#define LIMIT_HALF_CLOSED_TIME (60 * SECONDS) /* a stream with one way over and nothing moving on the other */
+
+/* Credit between neighbours, in cells */
+enum {
+  LIMIT_CREDIT_FIRST = 4,      /* promised by whoever has a circuit, before any report */
+  LIMIT_CREDIT_FIRST_MAX = 64, /* the first report's limit, at most */
+  LIMIT_CREDIT_MAX = 16384,    /* a limit is never further than this ahead of what was passed */
+  LIMIT_WINDOW_FIRST = 64,
+  LIMIT_WINDOW_LEAST = 4,
+  LIMIT_WINDOW_MOST = 2048,
+  LIMIT_STREAM_QUEUE_CELLS = 64, /* an exit or client stops reading streams while a circuit has this many queued */
+};
+
+/* Documents */
+enum {
+  LIMIT_DESCRIPTOR_BYTES = 16 * 1024,
+  LIMIT_VOTE_BYTES = 32 * 1024 * 1024,
+  LIMIT_CONSENSUS_BYTES = 32 * 1024 * 1024,
+  LIMIT_CONSENSUS_PACKED_BYTES = 16 * 1024 * 1024,
+  LIMIT_NETWORK_FILE_BYTES = 256 * 1024,
+  LIMIT_AGREEMENT_MESSAGE_BYTES = 64 * 1024,
+  LIMIT_AUTHORITIES = 31,
+  LIMIT_RELAYS = 20000,
+  LIMIT_TRANSFERS_PER_LINK = 4,
+  LIMIT_LINE_BYTES = 1024,
+};
+
+/* How they relate */
+static_assert(ONION_BODY_BYTES == CELL_BODY_BYTES, "layers cover a cell's body");
+static_assert(CELL_HEADER_BYTES + CELL_BODY_BYTES == CELL_BYTES, "nothing else is in a cell");
+static_assert(CIRCUIT_HANDSHAKE_REQUEST_BYTES == 1248 && CIRCUIT_HANDSHAKE_REPLY_BYTES == 1152, "the hybrid handshake");
+static_assert(3 + CIRCUIT_HANDSHAKE_REQUEST_BYTES <= CELL_BODY_BYTES, "CREATE fits one cell");
+/* EXTEND to the last hop of the longest path is content at the place before it; EXTENDED comes back the same way. */
+enum { LIMIT_EXTEND_BYTES = IDENTITY_BYTES + 1 + 1 + CIRCUIT_HANDSHAKE_REQUEST_BYTES };
+static_assert(MESSAGE_HEADER_BYTES + LIMIT_EXTEND_BYTES <= ONION_CONTENT(LIMIT_LAST_PLACE - 1), "EXTEND fits one cell everywhere");
+static_assert(MESSAGE_HEADER_BYTES + CIRCUIT_HANDSHAKE_REPLY_BYTES <= ONION_CONTENT(LIMIT_LAST_PLACE - 1), "EXTENDED fits one cell everywhere");
+static_assert(ONION_CONTENT(LIMIT_EXIT_PLACE) - MESSAGE_HEADER_BYTES - MESSAGE_STREAM_BYTES == 1347, "data in a cell at an exit");
+static_assert(MESSAGE_HEADER_BYTES + MESSAGE_STREAM_BYTES + 2 + TARGET_MAX_BYTES <= ONION_CONTENT(LIMIT_LAST_PLACE), "BEGIN fits one cell everywhere");
+static_assert(2 + CELL_BYTES + AEAD_TAG_BYTES <= 1440 - 12, "a record of one cell fits one IPv6 TCP segment");
+static_assert(LINK_RECORD_MAX_BYTES <= 16 * 1024, "a record is at most 16 KiB");
+static_assert(LIMIT_CREDIT_FIRST <= LIMIT_WINDOW_LEAST, "the first cells never wait for a report");
+static_assert(LIMIT_WINDOW_MOST <= LIMIT_CREDIT_MAX, "limits never hold a full window back");
+
+#endif
