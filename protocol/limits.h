@@ -80,7 +80,7 @@ enum {
 };
 
 /* How they relate */
-static_assert(ONION_BODY_BYTES == CELL_BODY_BYTES, "layers cover a cell's body");
+static_assert((int)ONION_BODY_BYTES == (int)CELL_BODY_BYTES, "layers cover a cell's body");
 static_assert(CELL_HEADER_BYTES + CELL_BODY_BYTES == CELL_BYTES, "nothing else is in a cell");
 static_assert(CIRCUIT_HANDSHAKE_REQUEST_BYTES == 1248 && CIRCUIT_HANDSHAKE_REPLY_BYTES == 1152, "the hybrid handshake");
 static_assert(3 + CIRCUIT_HANDSHAKE_REQUEST_BYTES <= CELL_BODY_BYTES, "CREATE fits one cell");
