@@ -13,6 +13,7 @@ void trunk_pool_init(struct trunk_pool *pool, struct cell_pool *cells, struct ra
   list_init(&pool->backlogs);
   list_init(&pool->draining);
   list_init(&pool->finished);
+  list_init(&pool->roomy);
 }
 
 struct trunk *trunk_new(struct trunk_pool *pool, struct link *link, struct id connection, uint32_t number, size_t put_max) {

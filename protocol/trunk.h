@@ -39,6 +39,8 @@ struct trunk_side {
   struct schedule_entry entry;
   struct backlog backlog;
   struct list_node of_trunk, report, drain; /* drain: draining by time, then finished */
+  struct list_node roomy;
+  bool wants_room; /* the owner stopped reading streams for lack of room */
   instant close_by;
 };
 
@@ -47,7 +49,7 @@ struct trunk_pool {
   struct cell_pool *cells;
   struct random_stream *random;
   uint32_t sides; /* attached: those that share the cells */
-  struct list ready, backlogs, draining, finished;
+  struct list ready, backlogs, draining, finished, roomy;
   uint64_t cells_sent, cells_received, bytes_sent; /* for the metrics */
 };
 
@@ -122,6 +124,8 @@ void trunk_push(struct trunk_side *, instant now, struct cell *, bool fed);
 void trunk_passed(struct trunk_side *, instant now);
 /* How many own cells may be queued before LIMIT_STREAM_QUEUE_CELLS. */
 uint32_t trunk_side_room(const struct trunk_side *);
+/* The next side that has room again (half of it at least) after its owner set wants_room. */
+struct trunk_side *trunk_pool_next_roomy(struct trunk_pool *);
 
 /* Closes our way: CLOSE follows what is queued, or, at close_by, takes its place. SIDE_NONE once it left: then the side
  * is on the finished list. */

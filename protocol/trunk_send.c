@@ -51,6 +51,10 @@ static void send_scheduled(struct trunk *trunk, instant now, struct schedule_ent
   if (side->queue.count == 0 || credit_sender_room(&side->out) == 0) schedule_remove(trunk->schedule, entry);
   if (side->queue.count == 0 && credit_sender_room(&side->out) > 0) credit_sender_idle(&side->out);
   backlog_progress(trunk->pool, &side->backlog, side->queue.count > 0);
+  if (side->wants_room && side->queue.count <= LIMIT_STREAM_QUEUE_CELLS / 2) {
+    side->wants_room = false;
+    list_append(&trunk->pool->roomy, &side->roomy);
+  }
   if (fed && side->feeder != NULL) trunk_passed(side->feeder, now);
   if (side->queue.count == 0 && side->state == SIDE_DRAINING) finish_draining(side);
 }

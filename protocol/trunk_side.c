@@ -54,6 +54,7 @@ bool trunk_send_close(struct trunk *trunk, uint32_t circuit, bool expect_answer)
 }
 
 static bool attach(struct trunk *trunk, struct trunk_side *side, uint32_t circuit) {
+  if (trunk_knows_circuit(trunk, circuit)) return false;
   if (trunk->side_count >= LIMIT_CIRCUITS_PER_LINK || trunk->closing_count >= LIMIT_CLOSING_PER_LINK) return false;
   if (!index_map_put(&trunk->circuits, circuit, (uintptr_t)side)) return false;
   side->trunk = trunk;
@@ -164,6 +165,7 @@ void trunk_forget(struct trunk_side *side) {
   list_leave(&side->of_trunk);
   list_leave(&side->report);
   list_leave(&side->drain);
+  list_leave(&side->roomy);
   trunk->side_count--;
   trunk->pool->sides--;
   side->state = SIDE_NONE;
@@ -201,6 +203,11 @@ void trunk_close(struct trunk_side *side, instant now) {
   side->state = SIDE_DRAINING;
   side->close_by = instant_after(now, LIMIT_CLOSE_DRAIN_TIME);
   list_append(&pool->draining, &side->drain);
+}
+
+struct trunk_side *trunk_pool_next_roomy(struct trunk_pool *pool) {
+  struct list_node *node = list_take_first(&pool->roomy);
+  return node == NULL ? NULL : LIST_OBJECT(node, struct trunk_side, roomy);
 }
 
 struct trunk_side *trunk_pool_next_finished(struct trunk_pool *pool) {
