@@ -52,7 +52,7 @@ $(BUILD)/%.o: %.c
 	$(CC) $(ALL_CFLAGS) $(if $(filter $(GNU_FOLDERS),$(firstword $(subst /, ,$<))),-D_GNU_SOURCE) -c -o $@ $<
 
 $(LIBRARY): $(LIBRARY_OBJECTS)
-	@rm -f $@
+	@mkdir -p $(@D) && rm -f $@
 	ar rcs $@ $^
 
 $(BUILD)/tunic: $(BUILD)/client/main.o $(LIBRARY)
