@@ -84,15 +84,18 @@ static void measure_drain(struct credit_sender *sender, instant now) {
   if (!is_bound || drain > sender->drain_per_s) sender->drain_per_s = drain;
 }
 
+/* Cells that the neighbour passes on between two reports, at most. */
+static uint64_t report_step(uint64_t span) { return greater(lesser(span / 4, REPORT_STEP_MOST), 1); }
+
 /* [CREDIT-8] */
 static void adjust_window(struct credit_sender *sender) {
-  uint64_t standing = greater(sender->drain_per_s / STANDING_PER_S, LIMIT_WINDOW_LEAST);
+  uint64_t young = sender->drain_per_s / STANDING_PER_S;
+  uint64_t standing = greater(young, LIMIT_WINDOW_LEAST) + report_step(sender->limit - sender->passed) / 2;
   uint64_t window = sender->window;
   if (sender->least_waiting > standing) {
-    uint64_t excess = sender->least_waiting - standing;
-    window -= lesser(excess, window / 2);
+    window -= lesser(sender->least_waiting - standing, window / 2);
     sender->growth = GROWTH_LEAST;
-  } else if (sender->was_full && sender->least_waiting < standing / 2) {
+  } else if (sender->was_full && sender->least_waiting <= young / 2) {
     window += greater(window * sender->growth / GROWTH_MOST, 1);
     sender->growth = (uint32_t)lesser(sender->growth * 2, GROWTH_MOST);
   }
@@ -162,7 +165,7 @@ void credit_receiver_grow(struct credit_receiver *receiver, instant now, uint32_
     raise_span(receiver, lesser(pool_limit / (4 * greater(circuits, 1)), LIMIT_CREDIT_FIRST_MAX));
   }
   /* [CREDIT-10] */
-  if (receiver->round_limit == 0 || receiver->received < receiver->round_limit) return;
+  if (receiver->round_limit == 0 || receiver->passed < receiver->round_limit) return;
   bool was_quick = round_was_quick(receiver, now);
   receiver->round_limit = 0;
   if (was_quick && has_memory) raise_span(receiver, 2 * (receiver->passed - receiver->passed_at_round));
@@ -170,7 +173,7 @@ void credit_receiver_grow(struct credit_receiver *receiver, instant now, uint32_
 
 /* [CREDIT-3] */
 bool credit_receiver_is_due(const struct credit_receiver *receiver) {
-  uint64_t step = greater(lesser(span(receiver) / 4, REPORT_STEP_MOST), 1);
+  uint64_t step = report_step(span(receiver));
   uint64_t unreported = receiver->passed - receiver->reported_passed;
   if (unreported >= step || receiver->limit - receiver->reported_limit >= step) return true;
   if (unreported == 0 || receiver->passed != receiver->received) return false;
