@@ -3,11 +3,8 @@
 #ifdef __x86_64__
 
 #include <immintrin.h>
-#include <sodium.h>
-#include <string.h>
 
-#include "crypto/keccak.h"
-#include "crypto/keccak_x4.h"
+#include "crypto/mlkem768_avx2_sample.h"
 #include "crypto/mlkem768_zetas.h"
 
 /* The same transforms as mlkem768_portable.c, sixteen coefficients a register, with the same reductions at the same
@@ -185,63 +182,6 @@ AVX2 static void restore(struct mlkem768_polynomial *p) {
   for (size_t i = 0; i < REGISTERS; i++) store(p, i, multiply(load(p, i), factor));
 }
 
-/* [KEM-7] SampleNTT for `count` (at most 4) entries of the matrix from number `first` on; a sponge too many computes for
- * nothing. */
-static void expand_entries(struct mlkem768_polynomial *matrix, size_t first, size_t count,
-                           const uint8_t rho[MLKEM768_SEED_BYTES], bool transposed) {
-  uint8_t inputs[KECCAK_X4][MLKEM768_SEED_BYTES + 2], blocks[KECCAK_X4][KECCAK_SHAKE128_RATE];
-  for (size_t j = 0; j < KECCAK_X4; j++) {
-    uint8_t row = (uint8_t)((first + j) / MLKEM768_K), column = (uint8_t)((first + j) % MLKEM768_K);
-    memcpy(inputs[j], rho, MLKEM768_SEED_BYTES);
-    inputs[j][MLKEM768_SEED_BYTES] = transposed ? row : column;
-    inputs[j][MLKEM768_SEED_BYTES + 1] = transposed ? column : row;
-  }
-  struct keccak_x4 sponges;
-  keccak_x4_shake_init(&sponges, KECCAK_SHAKE128_RATE,
-                       (const uint8_t *const[]){inputs[0], inputs[1], inputs[2], inputs[3]}, sizeof inputs[0]);
-  size_t filled[KECCAK_X4] = {0}, complete = 0;
-  for (size_t i = 0; i < MLKEM768_MAX_UNIFORM_BLOCKS && complete < count; i++) {
-    keccak_x4_squeeze(&sponges, (uint8_t *const[]){blocks[0], blocks[1], blocks[2], blocks[3]}, sizeof blocks[0]);
-    complete = 0;
-    for (size_t j = 0; j < count; j++) {
-      filled[j] = mlkem768_polynomial_sample_uniform(&matrix[first + j], filled[j], blocks[j], sizeof blocks[j]);
-      complete += filled[j] == MLKEM768_N;
-    }
-  }
-  for (size_t j = 0; j < count; j++) {
-    memset(matrix[first + j].at + filled[j], 0, (MLKEM768_N - filled[j]) * sizeof(int16_t));
-  }
-}
-
-static size_t at_most_four(size_t count) {
-  return count < KECCAK_X4 ? count : KECCAK_X4;
-}
-
-static void expand_matrix(struct mlkem768_polynomial ret[MLKEM768_MATRIX_ENTRIES],
-                          const uint8_t rho[MLKEM768_SEED_BYTES], bool transposed) {
-  for (size_t i = 0; i < MLKEM768_MATRIX_ENTRIES; i += KECCAK_X4) {
-    expand_entries(ret, i, at_most_four(MLKEM768_MATRIX_ENTRIES - i), rho, transposed);
-  }
-}
-
-static void draw_noise(struct mlkem768_polynomial *ret, size_t count, const uint8_t seed[MLKEM768_SEED_BYTES]) {
-  uint8_t inputs[KECCAK_X4][MLKEM768_SEED_BYTES + 1], bytes[KECCAK_X4][MLKEM768_BINOMIAL_BYTES];
-  struct keccak_x4 sponges;
-  for (size_t i = 0; i < count; i += KECCAK_X4) {
-    for (size_t j = 0; j < KECCAK_X4; j++) {
-      memcpy(inputs[j], seed, MLKEM768_SEED_BYTES);
-      inputs[j][MLKEM768_SEED_BYTES] = (uint8_t)(i + j);
-    }
-    keccak_x4_shake_init(&sponges, KECCAK_SHAKE256_RATE,
-                         (const uint8_t *const[]){inputs[0], inputs[1], inputs[2], inputs[3]}, sizeof inputs[0]);
-    keccak_x4_squeeze(&sponges, (uint8_t *const[]){bytes[0], bytes[1], bytes[2], bytes[3]}, sizeof bytes[0]);
-    for (size_t j = 0; j < at_most_four(count - i); j++) mlkem768_polynomial_sample_binomial(&ret[i + j], bytes[j]);
-  }
-  sodium_memzero(inputs, sizeof inputs);
-  sodium_memzero(bytes, sizeof bytes);
-  sodium_memzero(&sponges, sizeof sponges);
-}
-
 const struct mlkem768_implementation *mlkem768_avx2(void) {
   static const struct mlkem768_implementation avx2 = {
       .name = "AVX2",
@@ -249,8 +189,8 @@ const struct mlkem768_implementation *mlkem768_avx2(void) {
       .inverse = inverse,
       .inner_product = inner_product,
       .restore = restore,
-      .expand_matrix = expand_matrix,
-      .draw_noise = draw_noise,
+      .expand_matrix = mlkem768_avx2_expand_matrix,
+      .draw_noise = mlkem768_avx2_draw_noise,
   };
   return __builtin_cpu_supports("avx2") ? &avx2 : NULL;
 }
