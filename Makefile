@@ -76,3 +76,11 @@ clean:
 	rm -rf build build-sanitize
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+
+# Post-quantum checks: not part of `make test`, because one needs npm and the network, the other valgrind.
+.PHONY: kem-peer constant-time
+$(BUILD)/tests/mlkem-peer: tests/vectors/mlkem_peer.c $(LIBRARY)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< $(LIBRARY) $(LIBS)
+kem-peer: $(BUILD)/tests/mlkem-peer
+	tests/vectors/mlkem_peer.sh $(BUILD) $<

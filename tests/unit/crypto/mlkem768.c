@@ -4,13 +4,12 @@
 
 #include <criterion/criterion.h>
 #include <sodium.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "crypto/keccak.h"
 #include "crypto/mlkem768_implementation.h"
 #include "tests/unit/crypto/json_vectors.h"
+#include "tests/unit/crypto/seeded_random.h"
 
 enum {
   IMPLEMENTATIONS = 2,
@@ -156,4 +155,90 @@ static void check_expanded(const struct mlkem768_implementation *on, const json_
 
 Test(mlkem768, decapsulate_with_wycheproof_expanded_keys) {
   check_each_case("tests/vectors/wycheproof_mlkem_768_semi_expanded_decaps.json", 9, check_expanded);
+}
+
+/* The other library's side is fixed in a file, so that this needs no network; tests/vectors/mlkem_peer.sh makes it. */
+static void check_peer(const struct mlkem768_implementation *on, const json_t *test) {
+  uint8_t key_seed[MLKEM768_KEY_SEED_BYTES], seed[MLKEM768_ENCAPS_SEED_BYTES];
+  uint8_t expected[MLKEM768_PUBLIC_KEY_BYTES], got[MLKEM768_CIPHERTEXT_BYTES];
+  uint8_t shared[MLKEM768_SHARED_BYTES], expected_shared[MLKEM768_SHARED_BYTES];
+  struct pair pair;
+  cr_assert(json_vectors_exact(test, "key_seed", key_seed, sizeof key_seed));
+  mlkem768_keypair_on(on, pair.public_key, pair.secret_key, key_seed);
+  cr_assert(json_vectors_exact(test, "public_key", expected, MLKEM768_PUBLIC_KEY_BYTES));
+  cr_expect_arr_eq(pair.public_key, expected, MLKEM768_PUBLIC_KEY_BYTES, "%s", on->name);
+
+  cr_assert(json_vectors_exact(test, "seed", seed, sizeof seed));
+  cr_assert(mlkem768_encapsulate_on(on, got, shared, pair.public_key, seed));
+  cr_assert(json_vectors_exact(test, "ciphertext", expected, MLKEM768_CIPHERTEXT_BYTES));
+  cr_assert(json_vectors_exact(test, "shared", expected_shared, sizeof expected_shared));
+  cr_expect_arr_eq(got, expected, MLKEM768_CIPHERTEXT_BYTES, "%s", on->name);
+  cr_expect_arr_eq(shared, expected_shared, sizeof shared, "%s", on->name);
+
+  cr_assert(json_vectors_exact(test, "received", got, sizeof got));
+  cr_assert(json_vectors_exact(test, "received_shared", expected_shared, sizeof expected_shared));
+  mlkem768_decapsulate_on(on, shared, got, pair.secret_key);
+  cr_expect_arr_eq(shared, expected_shared, sizeof shared, "%s", on->name);
+}
+
+Test(mlkem768, agrees_with_another_library) {
+  check_each_case("tests/vectors/mlkem768_noble.json", 20, check_peer);
+}
+
+Test(mlkem768, both_ends_agree_and_a_changed_ciphertext_gives_the_rejection_secret) {
+  struct seeded_random random = seeded_random_init("changed_ciphertext");
+  for (size_t round = 0; round < RANDOM_ROUNDS; round++) {
+    uint8_t key_seed[MLKEM768_KEY_SEED_BYTES], seed[MLKEM768_ENCAPS_SEED_BYTES];
+    uint8_t ciphertext[MLKEM768_CIPHERTEXT_BYTES], ours[MLKEM768_SHARED_BYTES], theirs[MLKEM768_SHARED_BYTES];
+    uint16_t place;
+    struct pair pair;
+    seeded_random_draw(&random, key_seed, sizeof key_seed);
+    seeded_random_draw(&random, seed, sizeof seed);
+    seeded_random_draw(&random, &place, sizeof place);
+    mlkem768_keypair(pair.public_key, pair.secret_key, key_seed);
+    cr_assert(mlkem768_encapsulate(ciphertext, theirs, pair.public_key, seed));
+    mlkem768_decapsulate(ours, ciphertext, pair.secret_key);
+    cr_assert_arr_eq(ours, theirs, sizeof ours);
+
+    ciphertext[place / 8 % sizeof ciphertext] ^= (uint8_t)(1 << place % 8);
+    mlkem768_decapsulate(ours, ciphertext, pair.secret_key);
+    rejection_secret(theirs, pair.secret_key, ciphertext);
+    cr_assert_arr_eq(ours, theirs, sizeof ours, "bit %d changed", place);
+  }
+}
+
+/* Every byte of the ciphertext counts, the last as much as the first. */
+Test(mlkem768, a_change_in_any_byte_is_rejected) {
+  const uint8_t key_seed[MLKEM768_KEY_SEED_BYTES] = {1}, seed[MLKEM768_ENCAPS_SEED_BYTES] = {2};
+  uint8_t ciphertext[MLKEM768_CIPHERTEXT_BYTES], right[MLKEM768_SHARED_BYTES], got[MLKEM768_SHARED_BYTES];
+  struct pair pair;
+  mlkem768_keypair(pair.public_key, pair.secret_key, key_seed);
+  cr_assert(mlkem768_encapsulate(ciphertext, right, pair.public_key, seed));
+  for (size_t i = 0; i < sizeof ciphertext; i++) {
+    uint8_t expected[MLKEM768_SHARED_BYTES];
+    ciphertext[i] ^= 1;
+    mlkem768_decapsulate(got, ciphertext, pair.secret_key);
+    rejection_secret(expected, pair.secret_key, ciphertext);
+    cr_assert_arr_eq(got, expected, sizeof got, "byte %zu", i);
+    ciphertext[i] ^= 1;
+  }
+}
+
+Test(mlkem768, refuses_a_key_with_any_one_coefficient_out_of_range) {
+  const uint8_t key_seed[MLKEM768_KEY_SEED_BYTES] = {3};
+  struct mlkem768_polynomial t;
+  struct pair pair;
+  mlkem768_keypair(pair.public_key, pair.secret_key, key_seed);
+  for (size_t i = 0; i < MLKEM768_K * MLKEM768_N; i++) {
+    uint8_t *encoded = pair.public_key + i / MLKEM768_N * MLKEM768_POLYNOMIAL_BYTES, kept[MLKEM768_POLYNOMIAL_BYTES];
+    memcpy(kept, encoded, sizeof kept);
+    mlkem768_polynomial_decode(&t, encoded);
+    t.at[i % MLKEM768_N] = MLKEM768_Q;
+    mlkem768_polynomial_encode(encoded, &t);
+    cr_assert_not(mlkem768_public_key_is_canonical(pair.public_key), "coefficient %zu is q", i);
+    t.at[i % MLKEM768_N] = MLKEM768_Q - 1;
+    mlkem768_polynomial_encode(encoded, &t);
+    cr_assert(mlkem768_public_key_is_canonical(pair.public_key), "coefficient %zu is q - 1", i);
+    memcpy(encoded, kept, sizeof kept);
+  }
 }
