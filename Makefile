@@ -76,3 +76,19 @@ clean:
 	rm -rf build build-sanitize
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+
+# Post-quantum checks: not part of `make test`, because one needs npm and the network, the other valgrind.
+.PHONY: kem-peer constant-time
+$(BUILD)/tests/mlkem-peer: tests/vectors/mlkem_peer.c $(LIBRARY)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< $(LIBRARY) $(LIBS)
+kem-peer: $(BUILD)/tests/mlkem-peer
+	tests/vectors/mlkem_peer.sh $(BUILD) $<
+
+# The shipped code and flags, except that the values a standard publishes are named to valgrind (crypto/declassify.h).
+$(BUILD)/tests/constant-time: tests/vectors/constant_time.c $(wildcard crypto/*.c crypto/*.h)
+	@command -v valgrind >/dev/null || { echo "This check needs the package valgrind: apt-get install valgrind" >&2; exit 1; }
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) -DTUNIC_CHECK_CONSTANT_TIME=1 $(LDFLAGS) -o $@ $(filter %.c,$^) $(LIBS)
+constant-time: $(BUILD)/tests/constant-time
+	tests/vectors/constant_time.sh $<
