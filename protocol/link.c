@@ -167,7 +167,7 @@ enum outcome link_receive(struct link *link, instant now, uint8_t *in, size_t le
   *ret_record = (struct link_record){.cells = NULL, .count = 0};
   switch (link->state) {
   case LINK_HANDSHAKING: return receive_handshake(link, in, len, ret_used);
-  case LINK_AWAITING_ADMISSION: return OUTCOME_OK;
+  case LINK_AWAITING_ADMISSION: return OUTCOME_OK; /* [LINK-12] */
   case LINK_OPEN: return receive_record(link, in, len, ret_used, ret_record);
   case LINK_FAILED: return link->failure;
   }

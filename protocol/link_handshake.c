@@ -31,7 +31,7 @@ static void start_noise(struct link_handshake *h, const struct link_self *self) 
   *p = h->suites;
   const uint8_t *secret = initiates && !from_node ? NULL : self->link_secret->bytes;
   noise_init(&h->noise, from_node ? NOISE_XKHFS : NOISE_NKHFS, initiates ? NOISE_INITIATOR : NOISE_RESPONDER,
-             AEAD_CHACHA20_POLY1305, prologue, sizeof prologue, secret, initiates ? h->peer.link_key : NULL);
+             AEAD_CHACHA20_POLY1305, prologue, sizeof prologue, secret, initiates ? h->peer.link_key : self->link_public);
 }
 
 void link_handshake_init(struct link_handshake *h, const struct link_self *self, const struct link_peer *peer,
@@ -80,6 +80,7 @@ bool link_handshake_receive(struct link_handshake *h, const struct link_self *se
                             size_t *ret_used) {
   *ret_used = 0;
   size_t need = awaited_bytes(h->awaited);
+  /* [LINK-12] */
   if (h->needs_work || need == 0 || len < need) return true;
   *ret_used = need;
   if (h->awaited == AWAIT_PREAMBLE) return read_preamble(h, self, in);
@@ -108,7 +109,7 @@ static bool write_with_random(struct link_handshake *h, struct random_stream *ra
   return ok;
 }
 
-/* [LINK-4] */
+/* [LINK-1] [LINK-4] */
 static bool work_initiator(struct link_handshake *h, const struct link_self *self, struct random_stream *random) {
   if (h->in_len == 0) {
     start_noise(h, self);

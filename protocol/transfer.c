@@ -85,6 +85,7 @@ static struct transfer *find(struct transfers *t, uint16_t request) {
   return NULL;
 }
 
+/* [XFER-1] So many of each side's at a time, no more. */
 static struct transfer *add(struct transfers *t, uint16_t request) {
   size_t first = is_peers(request) ? LIMIT_TRANSFERS_PER_LINK : 0;
   for (size_t i = first; i < first + LIMIT_TRANSFERS_PER_LINK; i++) {
@@ -184,6 +185,7 @@ void transfers_finish(struct transfers *t, uint16_t request, enum outcome outcom
 
 /* ---- What the peer says ---- */
 
+/* [XFER-2] */
 static bool kind_is_got(uint8_t kind) {
   return kind == TRANSFER_CONSENSUS || kind == TRANSFER_VOTE || kind == TRANSFER_NETWORK_FILE;
 }
@@ -304,7 +306,7 @@ static enum outcome receive_done(struct transfers *t, const uint8_t *body, size_
   if (len != DONE_BYTES || !outcome_from_code(body[2], &outcome)) return OUTCOME_PROTOCOL_VIOLATION;
   struct transfer *slot = find_answered(t, body);
   if (slot == NULL) return OUTCOME_PROTOCOL_VIOLATION;
-  /* [XFER-4] Before HEAD it can only refuse; after every byte, a GET has only one end. */
+  /* [XFER-4] [XFER-5] Before HEAD it can only refuse; after every byte, a GET has only one end. */
   if (slot->step == STEP_ASKED && outcome != OUTCOME_OK) end_ours(t, slot, TRANSFER_ENDED, outcome);
   else if (slot->step == STEP_CLOSING && slot->is_put) end_ours(t, slot, TRANSFER_ENDED, outcome);
   else if (slot->step == STEP_CLOSING && outcome == OUTCOME_OK) end_ours(t, slot, TRANSFER_ARRIVED, outcome);
@@ -312,16 +314,17 @@ static enum outcome receive_done(struct transfers *t, const uint8_t *body, size_
   return OUTCOME_OK;
 }
 
+typedef enum outcome receiver(struct transfers *, const uint8_t *body, size_t len);
+
+/* [XFER-10] What is not in this table, and whatever a receiver does not expect in the request's step, ends the link. */
+static receiver *const receivers[] = {
+    [CONTROL_GET] = receive_get,     [CONTROL_PUT] = receive_put,   [CONTROL_HEAD] = receive_head,
+    [CONTROL_CHUNK] = receive_chunk, [CONTROL_DONE] = receive_done,
+};
+
 enum outcome transfers_message(struct transfers *t, const struct message *message) {
-  if (message->len < sizeof(uint16_t)) return OUTCOME_PROTOCOL_VIOLATION;
-  switch (message->command) {
-  case CONTROL_GET: return receive_get(t, message->body, message->len);
-  case CONTROL_PUT: return receive_put(t, message->body, message->len);
-  case CONTROL_HEAD: return receive_head(t, message->body, message->len);
-  case CONTROL_CHUNK: return receive_chunk(t, message->body, message->len);
-  case CONTROL_DONE: return receive_done(t, message->body, message->len);
-  default: return OUTCOME_PROTOCOL_VIOLATION; /* a byte, not an enum: the other messages are not ours */
-  }
+  receiver *receive = message->command < sizeof receivers / sizeof *receivers ? receivers[message->command] : NULL;
+  return receive == NULL ? OUTCOME_PROTOCOL_VIOLATION : receive(t, message->body, message->len);
 }
 
 /* ---- What is to be sent ---- */
@@ -384,7 +387,7 @@ static bool write_chunk(struct transfer *slot, struct message_writer *writer) {
   return true;
 }
 
-/* Short messages first: they are what the other end waits for. */
+/* [XFER-9] Short messages first: they are what the other end waits for. */
 static bool write_short(struct transfers *t, struct message_writer *writer) {
   bool wrote = false;
   for (size_t i = 0; i < SLOTS; i++) {
@@ -396,6 +399,7 @@ static bool write_short(struct transfers *t, struct message_writer *writer) {
   return wrote;
 }
 
+/* [XFER-9] The documents take turns, a chunk each. */
 static bool write_next_chunk(struct transfers *t, struct message_writer *writer) {
   for (size_t i = 0; i < SLOTS; i++) {
     size_t index = (t->turn + i) % SLOTS;
