@@ -58,9 +58,10 @@ static bool is_refused(struct end *reader, const uint8_t *bytes, size_t len) {
 }
 
 Test(link_handshake, opens_with_both_patterns_and_says_who_is_there) {
+  struct random_stream random = test_random("link_handshake");
   for (size_t p = 0; p < 2; p++) {
     struct pair pair;
-    pair_init(&pair, patterns[p], BOTH_SUITES);
+    pair_init(&pair, &random, patterns[p], BOTH_SUITES);
     pair_open(&pair);
     cr_assert_eq(link_role(pair.initiator.link), LINK_INITIATOR);
     cr_assert_eq(link_role(pair.responder.link), LINK_RESPONDER);
@@ -74,6 +75,7 @@ Test(link_handshake, opens_with_both_patterns_and_says_who_is_there) {
 
 Test(link_handshake, uses_the_best_suite_that_both_declare) {
   if (!aead_suite_is_available(AEAD_AES256_GCM)) cr_skip_test("no AES here");
+  struct random_stream random = test_random("link_handshake");
   const struct { uint8_t own, peers; enum aead_suite suite; } cases[] = {
       {BOTH_SUITES, BOTH_SUITES, AEAD_AES256_GCM}, {BOTH_SUITES, CHACHA, AEAD_CHACHA20_POLY1305},
       {CHACHA, BOTH_SUITES, AEAD_CHACHA20_POLY1305}, {0, 0, AEAD_CHACHA20_POLY1305},
@@ -81,7 +83,7 @@ Test(link_handshake, uses_the_best_suite_that_both_declare) {
   };
   for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
     struct pair pair;
-    pair_init(&pair, LINK_FROM_NODE, BOTH_SUITES);
+    pair_init(&pair, &random, LINK_FROM_NODE, BOTH_SUITES);
     pair.initiator.self.suites = cases[c].own;
     pair.responder.self.suites = pair.peer.suites = cases[c].peers;
     pair_open(&pair);
@@ -92,6 +94,7 @@ Test(link_handshake, uses_the_best_suite_that_both_declare) {
 }
 
 Test(link_handshake, preamble_is_judged_before_anything_is_computed) {
+  struct random_stream random = test_random("link_handshake");
   const struct { uint8_t preamble[LINK_PREAMBLE_BYTES], declared; bool accepted; } cases[] = {
       {{1, 1, CHACHA}, CHACHA, true},        {{2, 1, CHACHA}, CHACHA, true},
       {{1, 1, BOTH_SUITES}, BOTH_SUITES, true}, {{1, 1, CHACHA}, BOTH_SUITES, true},
@@ -105,7 +108,7 @@ Test(link_handshake, preamble_is_judged_before_anything_is_computed) {
   };
   for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
     struct pair pair;
-    pair_init(&pair, LINK_FROM_NODE, cases[c].declared);
+    pair_init(&pair, &random, LINK_FROM_NODE, cases[c].declared);
     pair_start(&pair);
     end_receive(&pair.responder, cases[c].preamble, LINK_PREAMBLE_BYTES);
     cr_expect_eq(end_is(&pair.responder, LINK_HANDSHAKING), cases[c].accepted, "case %zu", c);
@@ -115,17 +118,18 @@ Test(link_handshake, preamble_is_judged_before_anything_is_computed) {
 }
 
 Test(link_handshake, every_changed_bit_is_noticed) {
+  struct random_stream random = test_random("link_handshake");
   for (size_t p = 0; p < 2; p++) {
     for (int message = 1; message <= (patterns[p] == LINK_FROM_NODE ? 3 : 2); message++) {
       struct pair pair;
       uint8_t out[2000];
-      pair_init(&pair, patterns[p], BOTH_SUITES);
+      pair_init(&pair, &random, patterns[p], BOTH_SUITES);
       size_t len = advance_to(&pair, message, out);
       pair_wipe(&pair);
       /* every bit of what is plain first, then a sample that begins anywhere */
       size_t bits = 8 * len, step = message == 3 ? 7 : 211;
-      for (size_t bit = message == 1 ? 0 : random_below(&pair.random, step); bit < bits; bit += bit < 24 && message == 1 ? 1 : step) {
-        pair_init(&pair, patterns[p], BOTH_SUITES);
+      for (size_t bit = message == 1 ? 0 : random_below(&random, step); bit < bits; bit += bit < 24 && message == 1 ? 1 : step) {
+        pair_init(&pair, &random, patterns[p], BOTH_SUITES);
         advance_to(&pair, message, out);
         out[bit / 8] ^= (uint8_t)(1 << bit % 8);
         cr_expect(is_refused(reader_of(&pair, message), out, len), "pattern %zu message %d bit %zu", p, message, bit);
@@ -136,11 +140,12 @@ Test(link_handshake, every_changed_bit_is_noticed) {
 }
 
 Test(link_handshake, the_top_bit_of_an_ephemeral_counts_too) {
+  struct random_stream random = test_random("link_handshake");
   /* X25519 itself ignores it */
   for (int message = 1; message <= 2; message++) {
     struct pair pair;
     uint8_t out[2000];
-    pair_init(&pair, LINK_FROM_NODE, CHACHA);
+    pair_init(&pair, &random, LINK_FROM_NODE, CHACHA);
     size_t len = advance_to(&pair, message, out);
     out[(message == 1 ? LINK_PREAMBLE_BYTES : 0) + 31] ^= 0x80;
     cr_assert(is_refused(reader_of(&pair, message), out, len));
@@ -149,10 +154,11 @@ Test(link_handshake, the_top_bit_of_an_ephemeral_counts_too) {
 }
 
 Test(link_handshake, a_message_cut_short_is_waited_for) {
+  struct random_stream random = test_random("link_handshake");
   for (int message = 1; message <= 3; message++) {
     struct pair pair;
     uint8_t out[2000];
-    pair_init(&pair, LINK_FROM_NODE, CHACHA);
+    pair_init(&pair, &random, LINK_FROM_NODE, CHACHA);
     size_t len = advance_to(&pair, message, out);
     struct end *reader = reader_of(&pair, message);
     end_receive(reader, out, len - 1);
@@ -166,9 +172,10 @@ Test(link_handshake, a_message_cut_short_is_waited_for) {
 }
 
 Test(link_handshake, bytes_behind_a_message_are_no_part_of_it) {
+  struct random_stream random = test_random("link_handshake");
   uint8_t out[2000] = {0};
   struct pair pair;
-  pair_init(&pair, LINK_FROM_CLIENT, CHACHA);
+  pair_init(&pair, &random, LINK_FROM_CLIENT, CHACHA);
   size_t len = advance_to(&pair, 2, out);
   memset(out + len, 0, 2);
   end_receive(&pair.initiator, out, len + 2);
@@ -183,9 +190,10 @@ Test(link_handshake, bytes_behind_a_message_are_no_part_of_it) {
 }
 
 Test(link_handshake, nothing_is_taken_while_work_waits) {
+  struct random_stream random = test_random("link_handshake");
   struct pair pair;
   uint8_t out[2000];
-  pair_init(&pair, LINK_FROM_NODE, CHACHA);
+  pair_init(&pair, &random, LINK_FROM_NODE, CHACHA);
   size_t len = advance_to(&pair, 1, out);
   end_receive(&pair.responder, out, len);
   cr_assert(link_needs_work(pair.responder.link));
@@ -196,9 +204,10 @@ Test(link_handshake, nothing_is_taken_while_work_waits) {
 }
 
 Test(link_handshake, an_unknown_peer_is_told_nothing_until_admitted) {
+  struct random_stream random = test_random("link_handshake");
   struct pair pair;
   uint8_t out[2000];
-  pair_init(&pair, LINK_FROM_NODE, CHACHA);
+  pair_init(&pair, &random, LINK_FROM_NODE, CHACHA);
   pair.admit = false;
   size_t len = advance_to(&pair, 3, out);
   struct end *r = &pair.responder;
@@ -230,9 +239,10 @@ Test(link_handshake, an_unknown_peer_is_told_nothing_until_admitted) {
 }
 
 Test(link_handshake, a_false_claim_is_handed_on_as_what_it_is) {
+  struct random_stream random = test_random("link_handshake");
   /* The key is proved, the identity is anybody's: the owner sees both and compares. */
   struct pair pair;
-  pair_init(&pair, LINK_FROM_NODE, CHACHA);
+  pair_init(&pair, &random, LINK_FROM_NODE, CHACHA);
   pair.admit = false;
   memset(pair.initiator.self.identity, 0x77, IDENTITY_BYTES);
   pair_start(&pair);
@@ -245,11 +255,12 @@ Test(link_handshake, a_false_claim_is_handed_on_as_what_it_is) {
 }
 
 Test(link_handshake, another_network_identity_or_key_is_refused) {
+  struct random_stream random = test_random("link_handshake");
   for (int what = 0; what < 3; what++) {
     for (size_t p = 0; p < 2; p++) {
       struct pair pair;
       uint8_t out[2000];
-      pair_init(&pair, patterns[p], CHACHA);
+      pair_init(&pair, &random, patterns[p], CHACHA);
       if (what == 0) pair.initiator.self.network[31] ^= 1;
       if (what == 1) pair.peer.identity[0] ^= 1;
       if (what == 2) pair.peer.link_key[0] ^= 1;
@@ -275,11 +286,12 @@ static const uint8_t low_order[5][X25519_BYTES] = {
 };
 
 Test(link_handshake, keys_of_small_order_are_refused) {
+  struct random_stream random = test_random("link_handshake");
   for (size_t k = 0; k < 5; k++) {
     struct pair pair;
     uint8_t out[2000];
     /* as the peer's link key in the consensus: we do not even speak */
-    pair_init(&pair, LINK_FROM_NODE, CHACHA);
+    pair_init(&pair, &random, LINK_FROM_NODE, CHACHA);
     memcpy(pair.peer.link_key, low_order[k], X25519_BYTES);
     pair_start(&pair);
     cr_assert_eq(say(&pair.initiator, out), 0);
@@ -287,7 +299,7 @@ Test(link_handshake, keys_of_small_order_are_refused) {
     pair_wipe(&pair);
     /* as an ephemeral, either way */
     for (int message = 1; message <= 2; message++) {
-      pair_init(&pair, LINK_FROM_NODE, CHACHA);
+      pair_init(&pair, &random, LINK_FROM_NODE, CHACHA);
       size_t len = advance_to(&pair, message, out);
       memcpy(out + (message == 1 ? LINK_PREAMBLE_BYTES : 0), low_order[k], X25519_BYTES);
       cr_assert(is_refused(reader_of(&pair, message), out, len));
@@ -297,10 +309,11 @@ Test(link_handshake, keys_of_small_order_are_refused) {
 }
 
 Test(link_handshake, a_recorded_handshake_opens_nothing_twice) {
+  struct random_stream random = test_random("link_handshake");
   for (size_t p = 0; p < 2; p++) {
     struct pair pair;
     uint8_t first[2000], other[2000], behind[2000];
-    pair_init(&pair, patterns[p], CHACHA);
+    pair_init(&pair, &random, patterns[p], CHACHA);
     size_t first_len = advance_to(&pair, 1, first);
     end_receive(&pair.responder, first, first_len);
     size_t other_len = say(&pair.responder, other);
@@ -331,10 +344,11 @@ Test(link_handshake, a_recorded_handshake_opens_nothing_twice) {
 }
 
 Test(link_handshake, a_message_of_the_other_side_is_refused) {
+  struct random_stream random = test_random("link_handshake");
   /* sent back to who said it */
   struct pair pair;
   uint8_t out[2000], padded[2000] = {0};
-  pair_init(&pair, LINK_FROM_NODE, CHACHA);
+  pair_init(&pair, &random, LINK_FROM_NODE, CHACHA);
   size_t len = advance_to(&pair, 1, out);
   memcpy(padded, out + LINK_PREAMBLE_BYTES, len - LINK_PREAMBLE_BYTES);
   cr_assert(is_refused(&pair.initiator, padded, SECOND_BYTES));
@@ -342,9 +356,10 @@ Test(link_handshake, a_message_of_the_other_side_is_refused) {
 }
 
 Test(link_handshake, handshake_bytes_leave_one_at_a_time_if_they_must) {
+  struct random_stream random = test_random("link_handshake");
   struct pair pair;
   uint8_t byte;
-  pair_init(&pair, LINK_FROM_NODE, CHACHA);
+  pair_init(&pair, &random, LINK_FROM_NODE, CHACHA);
   pair_start(&pair);
   struct end *ends[2] = {&pair.initiator, &pair.responder};
   for (int i = 0; i < 2 * (FIRST_BYTES + SECOND_BYTES + THIRD_BYTES) && !end_is(&pair.responder, LINK_AWAITING_ADMISSION); i++) {

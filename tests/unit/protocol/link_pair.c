@@ -1,23 +1,9 @@
 #include "tests/unit/protocol/link_pair.h"
 
 #include <criterion/criterion.h>
-#include <inttypes.h>
-#include <sodium.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "protocol/message.h"
-
-void test_random(struct random_stream *random) {
-  uint64_t seed;
-  const char *given = getenv("TUNIC_SEED");
-  if (given != NULL) seed = strtoull(given, NULL, 10);
-  else randombytes_buf(&seed, sizeof seed);
-  cr_log_info("TUNIC_SEED=%" PRIu64, seed);
-  uint8_t bytes[RANDOM_SEED_BYTES] = {0};
-  put_u64(bytes, seed);
-  random_init(random, bytes);
-}
 
 static void init_end(struct end *end, struct random_stream *random, const uint8_t network[32], uint8_t tag) {
   uint8_t seed[RANDOM_SEED_BYTES];
@@ -33,14 +19,14 @@ static void init_end(struct end *end, struct random_stream *random, const uint8_
   end->tag = tag;
 }
 
-void pair_init(struct pair *pair, enum link_pattern pattern, uint8_t suites) {
+void pair_init(struct pair *pair, struct random_stream *random, enum link_pattern pattern, uint8_t suites) {
   cr_assert(crypto_start());
-  test_random(&pair->random);
+  pair->random = random;
   if (!aead_suite_is_available(AEAD_AES256_GCM)) suites &= (uint8_t)~(1 << AEAD_AES256_GCM);
   uint8_t network[32];
-  random_bytes(&pair->random, network, sizeof network);
-  init_end(&pair->initiator, &pair->random, network, 0xaa);
-  init_end(&pair->responder, &pair->random, network, 0x55);
+  random_bytes(random, network, sizeof network);
+  init_end(&pair->initiator, random, network, 0xaa);
+  init_end(&pair->responder, random, network, 0x55);
   pair->initiator.self.suites = pair->responder.self.suites = suites;
   if (pattern == LINK_FROM_CLIENT) {
     memset(pair->initiator.self.identity, 0, sizeof pair->initiator.self.identity);
@@ -148,11 +134,11 @@ static void admit(struct pair *pair) {
 static size_t carry(struct pair *pair, struct end *from, struct end *to) {
   static uint8_t out[END_BUFFER_BYTES];
   size_t most = sizeof to->in - to->in_len;
-  size_t room = random_below(&pair->random, 4) == 0 ? random_below(&pair->random, 100) : random_below(&pair->random, most) + 1;
+  size_t room = random_below(pair->random, 4) == 0 ? random_below(pair->random, 100) : random_below(pair->random, most) + 1;
   if (room > most) room = most;
   size_t len = end_transmit(from, out, room);
   for (size_t at = 0; at < len;) {
-    size_t piece = random_between(&pair->random, 1, random_below(&pair->random, 2) == 0 ? 64 : len);
+    size_t piece = random_between(pair->random, 1, random_below(pair->random, 2) == 0 ? 64 : len);
     if (piece > len - at) piece = len - at;
     end_receive(to, out + at, piece);
     at += piece;

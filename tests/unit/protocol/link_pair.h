@@ -1,11 +1,12 @@
 /* Two links in one test, joined by byte pipes that are cut at random places.
- * Called by the tests of links and transfers. Randomness comes from one seed, printed, TUNIC_SEED overrides it.
+ * Called by the tests of links and transfers. Randomness is the test's, from its one seed.
  * Never forgives: a cell out of order or changed fails the test.
  */
 #ifndef TUNIC_TESTS_UNIT_PROTOCOL_LINK_PAIR_H
 #define TUNIC_TESTS_UNIT_PROTOCOL_LINK_PAIR_H
 
 #include "protocol/link.h"
+#include "tests/unit/seed.h"
 
 enum { END_BUFFER_BYTES = 4 * LINK_RECORD_MAX_BYTES };
 
@@ -26,15 +27,12 @@ struct pair {
   struct end initiator, responder;
   struct link_peer peer; /* whom the initiator means: the responder, unless a test changes it */
   enum link_pattern pattern;
-  struct random_stream random;
+  struct random_stream *random; /* the test's: where bytes are cut */
   bool admit; /* admit whoever claims; else a test does */
 };
 
-/* The test's own randomness: the seed is printed when it is drawn. */
-void test_random(struct random_stream *);
-
-/* Everything but the links: a test may change it, then calls pair_start. Suites: bits that both declare. */
-void pair_init(struct pair *, enum link_pattern, uint8_t suites);
+/* Everything but the links; the random stream outlives it. A test may change it, then calls pair_start. Suites: bits that both declare. */
+void pair_init(struct pair *, struct random_stream *, enum link_pattern, uint8_t suites);
 void pair_start(struct pair *);
 void pair_wipe(struct pair *);
 

@@ -19,12 +19,13 @@ static size_t backends(enum aead_backend ret[2]) {
 }
 
 Test(link_record, carries_thousands_of_cells_both_ways_whatever_computes_them) {
+  struct random_stream random = test_random("link_record");
   enum aead_backend backend[2];
   size_t count = backends(backend);
   const uint8_t suites[] = {CHACHA, BOTH_SUITES};
   for (size_t c = 0; c < 2 * count * count; c++) {
     struct pair pair;
-    pair_init(&pair, c % 2 == 0 ? LINK_FROM_NODE : LINK_FROM_CLIENT, suites[c / (count * count)]);
+    pair_init(&pair, &random, c % 2 == 0 ? LINK_FROM_NODE : LINK_FROM_CLIENT, suites[c / (count * count)]);
     pair.initiator.self.backend = backend[c % count];
     pair.responder.self.backend = backend[c / count % count];
     pair.initiator.to_send = 2000;
@@ -47,10 +48,11 @@ static void send_one_by_one(struct end *from, struct end *to, uint64_t cells) {
 }
 
 Test(link_record, keys_move_on_together_without_a_word) {
+  struct random_stream random = test_random("link_record");
   const uint8_t suites[] = {CHACHA, BOTH_SUITES};
   for (size_t s = 0; s < 2; s++) {
     struct pair pair;
-    pair_init(&pair, LINK_FROM_CLIENT, suites[s]);
+    pair_init(&pair, &random, LINK_FROM_CLIENT, suites[s]);
     pair_open(&pair);
     send_one_by_one(&pair.initiator, &pair.responder, 2 * LINK_RECORDS_PER_KEY + 2);
     send_one_by_one(&pair.responder, &pair.initiator, LINK_RECORDS_PER_KEY + 1);
@@ -62,6 +64,7 @@ Test(link_record, keys_move_on_together_without_a_word) {
 }
 
 Test(link_record, holds_what_fits_and_no_more_than_eleven_cells) {
+  struct random_stream random = test_random("link_record");
   const struct { size_t room, len; uint64_t cells; } cases[] = {
       {0, 0, 0},
       {ONE_CELL_RECORD - 1, 0, 0},
@@ -74,7 +77,7 @@ Test(link_record, holds_what_fits_and_no_more_than_eleven_cells) {
   };
   struct pair pair;
   uint8_t out[2 * LINK_RECORD_MAX_BYTES];
-  pair_init(&pair, LINK_FROM_NODE, BOTH_SUITES);
+  pair_init(&pair, &random, LINK_FROM_NODE, BOTH_SUITES);
   pair_open(&pair);
   struct end *i = &pair.initiator;
   i->to_send = UINT64_MAX;
@@ -92,9 +95,10 @@ Test(link_record, holds_what_fits_and_no_more_than_eleven_cells) {
 }
 
 Test(link_record, leaves_with_what_there_is) {
+  struct random_stream random = test_random("link_record");
   struct pair pair;
   uint8_t out[LINK_RECORD_MAX_BYTES];
-  pair_init(&pair, LINK_FROM_NODE, BOTH_SUITES);
+  pair_init(&pair, &random, LINK_FROM_NODE, BOTH_SUITES);
   pair_open(&pair);
   cr_assert_eq(end_transmit(&pair.initiator, out, sizeof out), 0);
   cr_assert_eq(link_transmit(pair.initiator.link, 0, out, sizeof out, NULL), 0);
@@ -104,10 +108,11 @@ Test(link_record, leaves_with_what_there_is) {
 }
 
 Test(link_record, cells_may_leave_right_behind_the_last_handshake_message) {
+  struct random_stream random = test_random("link_record");
   for (int p = 0; p < 2; p++) {
     struct pair pair;
     static uint8_t out[END_BUFFER_BYTES];
-    pair_init(&pair, p == 0 ? LINK_FROM_NODE : LINK_FROM_CLIENT, BOTH_SUITES);
+    pair_init(&pair, &random, p == 0 ? LINK_FROM_NODE : LINK_FROM_CLIENT, BOTH_SUITES);
     pair_start(&pair);
     pair.initiator.to_send = pair.responder.to_send = 2;
     end_work(&pair.initiator);
@@ -142,12 +147,13 @@ static void expect_dead(struct pair *pair) {
 }
 
 Test(link_record, any_changed_bit_ends_the_link) {
+  struct random_stream random = test_random("link_record");
   const uint8_t suites[] = {CHACHA, BOTH_SUITES};
   for (size_t s = 0; s < 2; s++) {
     for (size_t bit = 0; bit < 8 * ONE_CELL_RECORD; bit += bit < 24 || bit > 8 * ONE_CELL_RECORD - 24 ? 1 : 173) {
       struct pair pair;
       uint8_t out[LINK_RECORD_MAX_BYTES] = {0};
-      pair_init(&pair, LINK_FROM_CLIENT, suites[s]);
+      pair_init(&pair, &random, LINK_FROM_CLIENT, suites[s]);
       pair_open(&pair);
       next_record(&pair, 1, out);
       out[bit / 8] ^= (uint8_t)(1 << bit % 8);
@@ -162,11 +168,12 @@ Test(link_record, any_changed_bit_ends_the_link) {
 static void say_length(uint8_t record[2], uint16_t length) { put_u16(record, get_u16(record) ^ CELL_BYTES ^ length); }
 
 Test(link_record, a_length_that_is_not_one_to_eleven_cells_ends_the_link_at_once) {
+  struct random_stream random = test_random("link_record");
   const uint16_t lengths[] = {0, 1, 1407, 1409, 2 * CELL_BYTES - 1, 11 * CELL_BYTES + 1, 12 * CELL_BYTES, 46 * CELL_BYTES, 65535};
   for (size_t l = 0; l < sizeof lengths / sizeof *lengths; l++) {
     struct pair pair;
     uint8_t out[LINK_RECORD_MAX_BYTES];
-    pair_init(&pair, LINK_FROM_CLIENT, CHACHA);
+    pair_init(&pair, &random, LINK_FROM_CLIENT, CHACHA);
     pair_open(&pair);
     next_record(&pair, 1, out);
     say_length(out, lengths[l]);
@@ -179,10 +186,11 @@ Test(link_record, a_length_that_is_not_one_to_eleven_cells_ends_the_link_at_once
 }
 
 Test(link_record, a_length_of_other_whole_cells_is_forged_all_the_same) {
+  struct random_stream random = test_random("link_record");
   for (uint16_t cells = 2; cells <= LINK_RECORD_CELLS_MAX; cells++) {
     struct pair pair;
     uint8_t out[LINK_RECORD_MAX_BYTES] = {0};
-    pair_init(&pair, LINK_FROM_CLIENT, CHACHA);
+    pair_init(&pair, &random, LINK_FROM_CLIENT, CHACHA);
     pair_open(&pair);
     next_record(&pair, 1, out);
     say_length(out, (uint16_t)(cells * CELL_BYTES));
@@ -196,10 +204,11 @@ Test(link_record, a_length_of_other_whole_cells_is_forged_all_the_same) {
 }
 
 Test(link_record, dropped_doubled_swapped_or_reflected_records_end_the_link) {
+  struct random_stream random = test_random("link_record");
   for (int what = 0; what < 4; what++) {
     struct pair pair;
     uint8_t first[LINK_RECORD_MAX_BYTES] = {0}, second[LINK_RECORD_MAX_BYTES] = {0};
-    pair_init(&pair, LINK_FROM_CLIENT, BOTH_SUITES);
+    pair_init(&pair, &random, LINK_FROM_CLIENT, BOTH_SUITES);
     pair_open(&pair);
     next_record(&pair, 1, first);
     next_record(&pair, 1, second);
@@ -248,9 +257,10 @@ static void by_hand_end(struct by_hand *h, const uint8_t *second, size_t len) {
 
 Test(link_record, speaks_as_the_specification_says) {
   if (!aead_suite_is_available(AEAD_AES256_GCM)) cr_skip_test("no AES here");
+  struct random_stream random = test_random("link_record");
   struct pair pair;
   uint8_t out[2000], first[1251];
-  pair_init(&pair, LINK_FROM_CLIENT, BOTH_SUITES);
+  pair_init(&pair, &random, LINK_FROM_CLIENT, BOTH_SUITES);
   pair_start(&pair);
   struct end *r = &pair.responder;
   struct by_hand h;
