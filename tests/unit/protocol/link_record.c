@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "crypto/noise.h"
+#include "failing_allocator.h"
 #include "protocol/message.h"
 #include "tests/unit/protocol/link_pair.h"
 
@@ -296,3 +297,63 @@ Test(link_record, speaks_as_the_specification_says) {
   }
   pair_wipe(&pair);
 }
+
+/* ---- Memory ---- */
+
+Test(link_record, an_open_link_has_given_its_handshake_back) {
+  struct random_stream random = test_random("link_record");
+  for (int p = 0; p < 2; p++) {
+    struct pair pair;
+    int64_t live = failing_allocator_live();
+    pair_init(&pair, &random, p == 0 ? LINK_FROM_NODE : LINK_FROM_CLIENT, CHACHA);
+    pair_start(&pair);
+    cr_assert_eq(failing_allocator_live(), live + 4);
+    pair_run(&pair);
+    cr_assert_eq(failing_allocator_live(), live + 2);
+    pair_wipe(&pair);
+    cr_assert_eq(failing_allocator_live(), live);
+  }
+}
+
+/* The by-hand client knows the keys: none of the four is in memory that is freed, whether the link failed or not. */
+Test(link_record, keys_are_wiped_before_memory_is_freed) {
+  struct random_stream random = test_random("link_record");
+  for (int fails = 0; fails < 2; fails++) {
+    for (int key = 0; key < 4; key++) {
+      struct pair pair;
+      uint8_t out[2000], first[1251];
+      struct by_hand h;
+      pair_init(&pair, &random, LINK_FROM_CLIENT, CHACHA);
+      pair_start(&pair);
+      by_hand_begin(&h, &pair.responder.self, CHACHA, first);
+      end_receive(&pair.responder, first, sizeof first);
+      end_work(&pair.responder);
+      by_hand_end(&h, out, end_transmit(&pair.responder, out, sizeof out));
+      failing_allocator_watch(h.keys + 32 * key, 32);
+      memset(out, 0, sizeof out);
+      for (int i = 0; fails && !end_is(&pair.responder, LINK_FAILED); i++) end_receive(&pair.responder, out, sizeof out);
+      pair_wipe(&pair);
+      cr_assert_eq(failing_allocator_freed_with_pattern(), 0);
+      failing_allocator_watch(NULL, 0);
+    }
+  }
+}
+
+/* Opens and moves a key on; told by NULL, or by the outcome of the link that failed. */
+static uint32_t open_without_memory(void) {
+  struct pair pair;
+  struct random_stream random;
+  random_init(&random, (const uint8_t[RANDOM_SEED_BYTES]){7});
+  pair_init(&pair, &random, LINK_FROM_CLIENT, CHACHA);
+  pair.responder.self.backend = pair.initiator.self.backend = aead_best_backend();
+  struct end *i = &pair.initiator, *r = &pair.responder;
+  i->link = link_new_initiator(&i->self, &pair.peer, pair.pattern, &i->random);
+  r->link = link_new_responder(&r->self, &r->random);
+  uint32_t told = (i->link == NULL) + (r->link == NULL);
+  if (told == 0) pair_run(&pair);
+  told += (i->outcome == OUTCOME_NO_MEMORY) + (r->outcome == OUTCOME_NO_MEMORY);
+  pair_wipe(&pair);
+  return told;
+}
+
+Test(link_record, survives_every_failing_allocation) { failing_allocator_try_every(open_without_memory, true); }
