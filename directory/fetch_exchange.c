@@ -186,7 +186,7 @@ void fetch_event(struct fetch *fetch, instant now, const struct event *event) {
   struct exchange *exchange = find(fetch, event->id);
   if (exchange == NULL) return;
   if (event->kind == EVENT_RESOLVED) resolved(exchange, now, event);
-  else if (event->kind == EVENT_CONNECTED) trunk_make_ready(exchange->trunk);
+  else if (event->kind == EVENT_CONNECTED) follow_state(exchange); /* the first message is work */
   else fetch_end_exchange(exchange, now, event->kind == EVENT_EOF ? OUTCOME_CONNECTION_RESET : event->outcome);
 }
 
