@@ -7,9 +7,12 @@
 #   make bench      costs, one `name value` a line
 #   make lint       layers, sizes, banned calls, rules of specs/; a part of `make test`
 #   make fuzz-NAME  tests/fuzz/NAME.c under libFuzzer for SECONDS=30
+#   make V=1        every command in full
 #   make SANITIZE=1 everything with AddressSanitizer and UndefinedBehaviorSanitizer, in build-sanitize/
 
 CC ?= cc
+V ?=
+Q := $(if $(V),,@)
 SANITIZE ?=
 LIBCRYPTO ?= $(shell pkg-config --exists libcrypto 2>/dev/null && echo 1)
 BUILD ?= $(if $(SANITIZE),build-sanitize,build)
@@ -49,11 +52,12 @@ packages:
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(if $(filter $(GNU_FOLDERS),$(firstword $(subst /, ,$<))),-D_GNU_SOURCE) -c -o $@ $<
+	$(if $(Q),@echo '  cc $<')
+	$(Q)$(CC) $(ALL_CFLAGS) $(if $(filter $(GNU_FOLDERS),$(firstword $(subst /, ,$<))),-D_GNU_SOURCE) -c -o $@ $<
 
 $(LIBRARY): $(LIBRARY_OBJECTS)
 	@mkdir -p $(@D) && rm -f $@
-	ar rcs $@ $^
+	$(Q)ar rcs $@ $^
 
 $(BUILD)/tunic: $(BUILD)/client/main.o $(LIBRARY)
 $(BUILD)/tunic-relay: $(BUILD)/relay/main.o $(LIBRARY)

@@ -8,15 +8,15 @@ static bool place_is_allowed(const struct neighbour *neighbour, uint8_t place) {
   return place > 0 && place <= LIMIT_LAST_PLACE;
 }
 
-static const uint8_t *onion_secret(const struct shard *shard, uint8_t generation) {
+static const struct onion_key *find_onion_key(const struct shard *shard, uint8_t generation) {
   for (uint32_t i = 0; shard->keys != NULL && i < shard->keys->count; i++)
-    if (shard->keys->keys[i].generation == generation) return shard->keys->keys[i].secret;
+    if (shard->keys->keys[i].generation == generation) return &shard->keys->keys[i];
   return NULL;
 }
 
 static bool may_queue(struct shard *shard, struct neighbour *neighbour, instant now, const struct cell_create *create) {
   return !shard->stopping && place_is_allowed(neighbour, create->place) &&
-         create->handshake_type == CIRCUIT_HANDSHAKE_TYPE_HYBRID && onion_secret(shard, create->generation) != NULL &&
+         create->handshake_type == CIRCUIT_HANDSHAKE_TYPE_HYBRID && find_onion_key(shard, create->generation) != NULL &&
          neighbour->creates_queued < LIMIT_CREATES_QUEUED_PER_LINK &&
          (link_pattern(trunk_link(neighbour->trunk)) == LINK_FROM_NODE || token_bucket_take(&neighbour->create_tokens, now, 1));
 }
@@ -65,9 +65,10 @@ static bool answer(struct shard *shard, struct hop *hop, instant now, const stru
   memcpy(binding.identity, shard->config.self->identity, sizeof binding.identity);
   uint8_t random[NOISE_RANDOM_BYTES], reply[CIRCUIT_HANDSHAKE_REPLY_BYTES];
   struct circuit_keys keys;
-  const uint8_t *secret = onion_secret(shard, create->generation);
+  const struct onion_key *key = find_onion_key(shard, create->generation);
   random_bytes(&shard->random, random, sizeof random);
-  bool good = secret != NULL && circuit_handshake_answer(&binding, secret, create->request, random, reply, &keys) &&
+  bool good = key != NULL &&
+              circuit_handshake_answer(&binding, key->secret, key->public_key, create->request, random, reply, &keys) &&
               trunk_answer(&hop->sides[SIDE_CLIENT], now, reply);
   if (good) {
     onion_layer_init(&hop->open, shard->config.layer_suite, create->place, ONION_FORWARD, keys.forward);

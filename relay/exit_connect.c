@@ -105,30 +105,23 @@ void exit_begin(struct shard *shard, struct hop *hop, instant now, const struct 
   connect_or_end(shard, stream, now, cause);
 }
 
-/* [STREAM-10] */
+/* [STREAM-10] What may not be connected to is not told either: no map of a private network through names. */
 static void tell_addresses(struct shard *shard, struct exit_stream *stream, instant now, const struct event *event) {
-  uint8_t body[1 + EVENT_ADDRESSES_MAX * 17];
-  size_t len = 1;
-  struct cell *cell;
-  body[0] = 0;
-  for (uint32_t i = 0; i < event->address_count; i++) {
-    const struct address *address = &event->addresses[i];
-    size_t size = address->family == ADDRESS_IPV4 ? 4 : 16;
-    /* [STREAM-4] What may not be connected to is not told either: no map of a private network through DNS. */
-    if (address_is_private(address) && !exit_policy_allows_private(shard->config.policy)) continue;
-    body[len++] = address->family;
-    memcpy(body + len, address->bytes, size);
-    len += size;
-    body[0]++;
-  }
-  enum outcome cause = body[0] == 0 ? OUTCOME_NAME_NOT_FOUND : OUTCOME_DONE;
-  if (cause == OUTCOME_DONE) {
+  struct address told[EVENT_ADDRESSES_MAX];
+  uint8_t body[RESOLVED_MAX_BYTES];
+  size_t count = 0;
+  bool all = exit_policy_allows_private(shard->config.policy);
+  for (uint32_t i = 0; i < event->address_count && i < EVENT_ADDRESSES_MAX; i++)
+    if (all || !address_is_private(&event->addresses[i])) told[count++] = event->addresses[i];
+  if (count > 0) {
+    size_t len = resolved_encode(told, count, body);
+    struct cell *cell;
     uint8_t *place = hop_begin_message(shard, stream->hop, now, MESSAGE_RESOLVED, stream->number, len, &cell);
     if (place == NULL) return;
     memcpy(place, body, len);
     hop_send_message(shard, stream->hop, now, cell);
   }
-  exit_stream_end(shard, stream, now, cause);
+  exit_stream_end(shard, stream, now, count > 0 ? OUTCOME_DONE : OUTCOME_NAME_NOT_FOUND);
 }
 
 void exit_resolved(struct shard *shard, struct exit_stream *stream, instant now, const struct event *event) {

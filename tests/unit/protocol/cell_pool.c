@@ -79,6 +79,21 @@ Test(cell_pool, idle_slabs_go_back_but_one) {
   cr_assert(memory_budget_used(&budget) == 0);
 }
 
+/* Bursts that come and go, at the limit, for as long as they like. */
+Test(cell_pool, lives_through_any_number_of_bursts) {
+  struct memory_budget budget;
+  struct cell_queue queue = {0};
+  memory_budget_init(&budget, AMPLE);
+  struct cell_pool *pool = cell_pool_new(&budget, 2 * SLAB_CELLS + 1);
+  for (int burst = 0; burst < 200; burst++) {
+    for (struct cell *cell; (cell = cell_pool_take(pool));) cell_queue_push(&queue, cell);
+    cr_assert(queue.count == 2 * SLAB_CELLS + 1);
+    cell_queue_clear(&queue, pool);
+  }
+  cell_pool_free(pool);
+  cr_assert(memory_budget_used(&budget) == 0);
+}
+
 static void fill(struct cell *cell, uint64_t mark) {
   memset(cell->bytes, (int)(mark % 251), sizeof cell->bytes);
   memcpy(cell->bytes, &mark, sizeof mark);

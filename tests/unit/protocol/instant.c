@@ -120,6 +120,8 @@ Test(date, dates_outside_the_years_show_the_nearest_one) {
   cr_assert_str_eq(text, "1970-01-01T00:00:00.000Z");
   date_format((struct date){INT64_MAX}, text);
   cr_assert_str_eq(text, "9999-12-31T23:59:59.999Z");
+  date_format((struct date){253402300800000}, text);
+  cr_assert_str_eq(text, "9999-12-31T23:59:59.999Z");
 }
 
 Test(wall_clock, shows_the_date_at_instants_before_and_after_the_reading) {

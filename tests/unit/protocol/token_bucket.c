@@ -77,6 +77,14 @@ Test(token_bucket, more_than_the_burst_or_without_a_rate_is_never) {
   cr_assert(!token_bucket_take(&bucket, INSTANT_NEVER - 1, 1));
 }
 
+Test(token_bucket, the_largest_burst_is_given_whole) {
+  struct token_bucket bucket;
+  token_bucket_init(&bucket, 1, UINT64_MAX, 0);
+  cr_assert(!token_bucket_take(&bucket, 0, UINT64_C(10000000001)));
+  cr_assert(token_bucket_take(&bucket, 0, UINT64_C(10000000000)));
+  cr_assert(token_bucket_ready(&bucket, 0, 1) == SECONDS);
+}
+
 Test(token_bucket, extremes_do_not_overflow) {
   static const uint64_t EXTREMES[] = {0, 1, 2, 9999999999, 10000000000, 10000000001, UINT64_MAX};
   enum { COUNT = sizeof EXTREMES / sizeof EXTREMES[0] };
