@@ -131,6 +131,13 @@ clean:
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
+# The known answers of our own formats, once more from the second implementation (specs/crypto.md).
+.PHONY: vectors
+vectors:
+	@mkdir -p $(BUILD)
+	python3 -B tests/vectors/reference.py >$(BUILD)/tunic.json
+	diff tests/vectors/tunic.json $(BUILD)/tunic.json
+
 # Post-quantum checks: not part of `make test`, because one needs npm and the network, the other valgrind.
 .PHONY: kem-peer constant-time
 $(BUILD)/tests/mlkem-peer: tests/vectors/mlkem_peer.c $(LIBRARY)
