@@ -48,10 +48,9 @@ static struct known_relay *add_relay(struct authority *authority, const struct d
 }
 
 static enum outcome judge(struct authority *authority, instant now, struct document *text, struct descriptor *ret) {
-  enum outcome outcome = descriptor_parse(document_bytes(text), document_len(text), ret, NULL);
-  if (outcome != OUTCOME_OK) return outcome;
-  if (memcmp(ret->network, authority->config.network->id, sizeof ret->network) != 0) return OUTCOME_WRONG_NETWORK;
-  outcome = descriptor_check_dates(ret, wall_clock_date(&authority->clock, now));
+  const struct network_file *network = authority->config.network;
+  enum outcome outcome = descriptor_parse(network->id, document_bytes(text), document_len(text), ret, NULL);
+  if (outcome == OUTCOME_OK) outcome = descriptor_check(ret, network, wall_clock_date(&authority->clock, now));
   if (outcome != OUTCOME_OK) return outcome;
   const struct known_relay *known = find_relay(authority, ret->identity);
   if (known != NULL && memcmp(known->descriptor.identity, ret->identity, IDENTITY_BYTES) != 0) return OUTCOME_REFUSED_BY_POLICY;

@@ -56,7 +56,7 @@ static void send_keys(struct keeper *keeper) {
   keeper->keys_sent = true;
 }
 
-/* [DESC-3] The sequence rises with time, and over anything that this relay published before. */
+/* [DESC-4] The sequence rises with time, and over anything that this relay published before. */
 static uint64_t next_sequence(struct keeper *keeper, struct date date) {
   uint64_t sequence = date.milliseconds > 0 ? (uint64_t)date.milliseconds : 1;
   if (sequence <= keeper->last_sequence) sequence = keeper->last_sequence + 1;
@@ -70,7 +70,8 @@ static bool publish(struct keeper *keeper, instant now) {
   descriptor.sequence = next_sequence(keeper, descriptor.published);
   descriptor.onion_generation = keeper->keys->keys[0].generation;
   memcpy(descriptor.onion_key, keeper->keys->keys[0].public_key, X25519_BYTES);
-  size_t len = descriptor_format(&descriptor, keeper->config.signing_seed->bytes, text, sizeof text);
+  size_t len = descriptor_format(&descriptor, text, sizeof text);
+  if (len > 0) len = descriptor_sign(text, len, sizeof text, keeper->config.signing_seed->bytes);
   struct document *document = len == 0 ? NULL : document_new(text, len);
   if (document == NULL) return false;
   struct effect write = {.kind = EFFECT_WRITE_FILE, .id = {2, 1}, .name = KEEPER_DESCRIPTOR_FILE, .document = document_take(document)};

@@ -122,8 +122,10 @@ static void describe(struct node *node) {
   d->link_suites = node->self.suites;
   d->layer_suite = AEAD_CHACHA20_POLY1305;
   d->bandwidth = 10000;
-  struct date expires = date_after(sim_date(node->host), INT64_C(29) * 86400 * 1000);
-  descriptor_certify(d, node->identity_key->bytes, node->signing_key->bytes, expires);
+  snprintf(d->software, sizeof d->software, "tunic-simulated");
+  ed25519_public(d->signing_key, node->signing_key->bytes);
+  d->signing_expires = date_after(sim_date(node->host), INT64_C(29) * 86400 * 1000);
+  descriptor_certify(d, node->identity_key->bytes);
   if (node->role == NODE_EXIT) {
     exit_policy_add_rule(&node->policy, "accept private:*", strlen("accept private:*"));
     exit_policy_add_rule(&node->policy, "accept *:*", strlen("accept *:*"));
