@@ -21,8 +21,9 @@ struct cell_pool;
 
 /* limit_cells: this pool's own share, at most; the budget may stop it earlier. NULL: no memory. */
 struct cell_pool *cell_pool_new(struct memory_budget *, uint32_t limit_cells);
+/* Frees the cells too, also those still taken. NULL is allowed. */
 void cell_pool_free(struct cell_pool *);
-/* NULL: full. The bytes are not zeroed. */
+/* NULL: full. The bytes are not zeroed; the other fields are. */
 struct cell *cell_pool_take(struct cell_pool *);
 void cell_pool_give(struct cell_pool *, struct cell *);
 uint32_t cell_pool_used(const struct cell_pool *);

@@ -9,9 +9,10 @@
 
 struct effect_queue { struct effect_node *first, *last; uint32_t count; };
 
-/* False: no memory. Copies the effect; a document's reference moves in. */
+/* Copies the effect; its document's reference moves in. False: no memory, and the reference stays the caller's. */
 bool effect_queue_put(struct effect_queue *, const struct effect *);
 bool effect_queue_take(struct effect_queue *, struct effect *ret);
+/* Releases documents. What a message carries is its kind's to free: take those first. */
 void effect_queue_wipe(struct effect_queue *);
 
 #endif

@@ -1,6 +1,6 @@
 /* A hash map from a 64-bit key to a 64-bit value, keyed with SipHash so that chosen keys can't collide at will.
  * Spec: ATTACKS 13. Called where ids from the wire must find an object (circuit ids on links, stream ids).
- * Open addressing; grows by doubling up to its limit; never shrinks below 16.
+ * Open addressing; doubles as it fills, up to its limit, and halves as it empties; never below 16.
  */
 #ifndef TUNIC_PROTOCOL_INDEX_MAP_H
 #define TUNIC_PROTOCOL_INDEX_MAP_H

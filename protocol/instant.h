@@ -34,6 +34,7 @@ struct wall_clock { instant at; struct date date; };
 struct date wall_clock_date(const struct wall_clock *, instant now);
 /* The instant at which the wall clock will show `then`; `now` if it has passed. */
 instant wall_clock_instant(const struct wall_clock *, instant now, struct date then);
+/* Stops at the ends of what a date can hold. */
 struct date date_after(struct date, int64_t milliseconds);
 int date_compare(struct date a, struct date b);
 
@@ -41,6 +42,7 @@ enum { DATE_TEXT_BYTES = 25 }; /* "2026-11-22T20:57:20.123Z" and its zero */
 
 /* Strict: exactly the text form; years 1970 to 9999. False leaves ret unspecified. */
 bool date_parse(const char *text, size_t len, struct date *ret);
+/* A date outside those years is shown as the nearest in them. */
 void date_format(struct date, char ret_text[DATE_TEXT_BYTES]);
 
 #endif

@@ -29,6 +29,7 @@ struct status {
   struct status_expiry expiries[STATUS_EXPIRIES_MAX];
 };
 
+/* Beyond the room above: left out. Texts longer than theirs are cut. */
 void status_add_figure(struct status *, const char *name, uint64_t value);
 void status_add_text(struct status *, const char *name, const char *value);
 void status_add_expiry(struct status *, const char *name, struct date);

@@ -20,7 +20,8 @@ struct trace {
 
 enum { TRACE_LINE_BYTES = 512 };
 
-/* NULL or a NULL sink: nothing happens. Longer lines are cut. */
+/* NULL or a NULL sink: nothing happens. Longer lines are cut; bytes that are not printable
+ * ASCII become '?', so that a peer's words never begin a line or steer a terminal. */
 __attribute__((format(printf, 4, 5))) void trace_write(const struct trace *, enum trace_level, const char *area, const char *format, ...);
 const char *trace_level_name(enum trace_level);
 
