@@ -49,7 +49,7 @@ packages:
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(if $(filter $(GNU_FOLDERS),$(firstword $(subst /, ,$<))),-D_GNU_SOURCE) -c -o $@ $<
+	$(CC) $(ALL_CFLAGS) $(if $(filter $(GNU_FOLDERS),$(firstword $(subst /, ,$(<:tests/unit/%=%)))),-D_GNU_SOURCE) -c -o $@ $<
 
 $(LIBRARY): $(LIBRARY_OBJECTS)
 	@mkdir -p $(@D) && rm -f $@
