@@ -53,7 +53,7 @@ packages:
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(if $(Q),@echo '  cc $<')
-	$(Q)$(CC) $(ALL_CFLAGS) $(if $(filter $(GNU_FOLDERS),$(firstword $(subst /, ,$<))),-D_GNU_SOURCE) -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) $(if $(filter $(GNU_FOLDERS),$(firstword $(subst /, ,$(<:tests/unit/%=%)))),-D_GNU_SOURCE) -c -o $@ $<
 
 $(LIBRARY): $(LIBRARY_OBJECTS)
 	@mkdir -p $(@D) && rm -f $@
