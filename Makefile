@@ -5,6 +5,8 @@
 #   make demo       a network on this machine that carries real traffic (ONCE=1: ends after the transfer)
 #   make sim SEED=n one simulated network from its seed
 #   make bench      costs, one `name value` a line
+#   make lint       layers, sizes, banned calls, rules of specs/; a part of `make test`
+#   make fuzz-NAME  tests/fuzz/NAME.c under libFuzzer for SECONDS=30
 #   make SANITIZE=1 everything with AddressSanitizer and UndefinedBehaviorSanitizer, in build-sanitize/
 
 CC ?= cc
@@ -50,7 +52,7 @@ $(BUILD)/%.o: %.c
 	$(CC) $(ALL_CFLAGS) $(if $(filter $(GNU_FOLDERS),$(firstword $(subst /, ,$<))),-D_GNU_SOURCE) -c -o $@ $<
 
 $(LIBRARY): $(LIBRARY_OBJECTS)
-	@rm -f $@
+	@mkdir -p $(@D) && rm -f $@
 	ar rcs $@ $^
 
 $(BUILD)/tunic: $(BUILD)/client/main.o $(LIBRARY)
@@ -72,7 +74,69 @@ unit-$(1): $(BUILD)/tests/unit-$(1)
 endef
 $(foreach f,$(UNIT_FOLDERS),$(eval $(call unit_program,$(f))))
 
+# Fuzz targets: tests/fuzz/NAME.c defines LLVMFuzzerTestOneInput. `make test` replays tests/fuzz/corpus/NAME and
+# mutations of it with gcc's sanitizers; `make fuzz-NAME` searches with clang's libFuzzer.
+SECONDS ?= 30
+FUZZ_NAMES := $(sort $(filter-out standalone,$(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c))))
+FUZZ_PROGRAMS := $(addprefix $(BUILD)/tests/fuzz-,$(FUZZ_NAMES))
+ifneq ($(LIBFUZZER),)
+  CFLAGS += -fsanitize=fuzzer-no-link
+endif
+
+$(FUZZ_PROGRAMS): $(BUILD)/tests/fuzz-%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/standalone.o $(LIBRARY)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(BUILD)/tests/libfuzzer-%: $(BUILD)/tests/fuzz/%.o $(LIBRARY)
+	$(CC) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS)
+
+fuzz-%:
+	@echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' | clang -fsanitize=fuzzer -x c -o /dev/null - 2>/dev/null || \
+	  { echo 'libFuzzer is missing: apt-get install clang libclang-rt-14-dev' >&2; exit 1; }
+	@$(MAKE) --no-print-directory CC=clang SANITIZE=1 LIBFUZZER=1 WARNINGS= BUILD=build-fuzz build-fuzz/tests/libfuzzer-$*
+	@mkdir -p build-fuzz/corpus/$*
+	build-fuzz/tests/libfuzzer-$* -max_total_time=$(SECONDS) -max_len=4096 -artifact_prefix=build-fuzz/$*- \
+	  build-fuzz/corpus/$* $(wildcard tests/fuzz/corpus/$*)
+
+# Everything that is checked. To register more, above this block:
+#   TEST_PROGRAMS  += $(BUILD)/tests/NAME  says `N passed, N failed` last; two run side by side
+#   TEST_SCRIPTS   += tests/NAME           exit status 0 is a pass; each has the machine for itself
+#   TEST_NEEDS     += $(PROGRAMS)          what the scripts want built
+#   SANITIZED_TESTS += NAME                $(BUILD)/tests/NAME once more, with sanitizers
+TEST_SCRIPTS += tests/run_test.py tests/fuzz/standalone_test.py
+UNIT_TESTS := $(addprefix unit-,$(UNIT_FOLDERS))
+SANITIZED_TESTS += $(UNIT_TESTS) $(addprefix fuzz-,$(FUZZ_NAMES))
+LINT := tests/lint/lint_test.py tests/lint/lint.py
+
+.PHONY: test test-programs sanitized-programs lint
+test-programs: $(LIBRARY) $(addprefix $(BUILD)/tests/,$(UNIT_TESTS)) $(TEST_PROGRAMS) $(TEST_NEEDS)
+sanitized-programs: $(addprefix $(BUILD)/tests/,$(SANITIZED_TESTS))
+
+test:
+	@sh tests/system/packages.sh || { echo '0 passed, 1 failed'; exit 1; }
+	@tests/run.py --build 'test-programs -j2' 'sanitized-programs -j2 SANITIZE=1 BUILD=build-sanitize' \
+	  --programs $(addprefix $(BUILD)/tests/,$(UNIT_TESTS)) $(TEST_PROGRAMS) $(addprefix build-sanitize/tests/,$(SANITIZED_TESTS)) \
+	  --checks $(LINT) --scripts $(TEST_SCRIPTS)
+
+lint:
+	@for script in $(LINT); do $$script || exit 1; done
+
 clean:
-	rm -rf build build-sanitize
+	rm -rf build build-sanitize build-fuzz
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+
+# Post-quantum checks: not part of `make test`, because one needs npm and the network, the other valgrind.
+.PHONY: kem-peer constant-time
+$(BUILD)/tests/mlkem-peer: tests/vectors/mlkem_peer.c $(LIBRARY)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< $(LIBRARY) $(LIBS)
+kem-peer: $(BUILD)/tests/mlkem-peer
+	tests/vectors/mlkem_peer.sh $(BUILD) $<
+
+# The shipped code and flags, except that the values a standard publishes are named to valgrind (crypto/declassify.h).
+$(BUILD)/tests/constant-time: tests/vectors/constant_time.c $(wildcard crypto/*.c crypto/*.h)
+	@command -v valgrind >/dev/null || { echo "This check needs the package valgrind: apt-get install valgrind" >&2; exit 1; }
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) -DTUNIC_CHECK_CONSTANT_TIME=1 $(LDFLAGS) -o $@ $(filter %.c,$^) $(LIBS)
+constant-time: $(BUILD)/tests/constant-time
+	tests/vectors/constant_time.sh $<

@@ -42,7 +42,7 @@ bool aead_init(struct aead *, enum aead_suite suite, enum aead_backend backend, 
 bool aead_rekey(struct aead *, enum aead_suite suite, const uint8_t key[AEAD_KEY_BYTES]);
 void aead_wipe(struct aead *);
 
-/* Seals data[0..len) in place and writes the tag at data + len. */
+/* Seals data[0..len) in place and writes the tag at data + len: zeros, which nobody opens, if the library fails. */
 void aead_seal(struct aead *, uint64_t nonce, const uint8_t *associated, size_t associated_len, uint8_t *data, size_t len);
 
 /* Opens data[0..len) in place, its last 16 bytes being the tag. False: forged, and data is zeroed. */
@@ -53,7 +53,7 @@ void aead_header_mask(uint8_t *ret_mask, size_t len, const uint8_t key[AEAD_KEY_
 
 /* A cache of contexts for owners that keep keys and not contexts: an idle circuit costs its key alone. */
 struct aead_cache;
-struct aead_reference { uint32_t slot, stamp; }; /* zeroed: not cached */
+struct aead_reference { uint64_t stamp; uint32_t slot; }; /* zeroed: not cached; a stamp never comes twice */
 
 /* NULL: no memory. `entries` contexts at most, the least recently used going first. */
 struct aead_cache *aead_cache_new(size_t entries, enum aead_backend backend);

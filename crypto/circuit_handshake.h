@@ -25,14 +25,15 @@ struct circuit_keys {
   uint8_t forward[32], backward[32];
 };
 
-/* Client: begins; `handshake` is kept until finish or noise_wipe. */
+/* Client: begins; `handshake` is kept until finish or noise_wipe. False: [HS-3] a binding or a key that is refused. */
 bool circuit_handshake_begin(struct noise *handshake, const struct circuit_binding *, const uint8_t onion_key[X25519_BYTES],
                              const uint8_t random[NOISE_RANDOM_BYTES], uint8_t ret_request[CIRCUIT_HANDSHAKE_REQUEST_BYTES]);
 /* Client: false if the reply is not from the hop that was meant. Wipes the handshake either way. */
 bool circuit_handshake_finish(struct noise *handshake, const uint8_t reply[CIRCUIT_HANDSHAKE_REPLY_BYTES],
                               struct circuit_keys *ret_keys);
-/* Relay: one request, one answer, nothing kept. */
+/* Relay: one request, one answer, nothing kept. onion_public is onion_secret's (finding it would cost a quarter more). */
 bool circuit_handshake_answer(const struct circuit_binding *, const uint8_t onion_secret[X25519_BYTES],
+                              const uint8_t onion_public[X25519_BYTES],
                               const uint8_t request[CIRCUIT_HANDSHAKE_REQUEST_BYTES],
                               const uint8_t random[NOISE_RANDOM_BYTES],
                               uint8_t ret_reply[CIRCUIT_HANDSHAKE_REPLY_BYTES], struct circuit_keys *ret_keys);

@@ -1,5 +1,5 @@
 /* ML-KEM-768 (FIPS 203): key generation, encapsulation, decapsulation.
- * Spec: specs/crypto.md [KEM-*]. Called by noise.c alone (the `e1` and `ekem1` tokens).
+ * Spec: specs/kem.md [KEM-*]. Called by noise.c alone (the `e1` and `ekem1` tokens).
  * Constant-time in every secret. Never draws randomness: seeds are handed in, so that vectors and the
  * simulator can replay it.
  */

@@ -37,17 +37,19 @@ struct noise {
   bool has_key, failed;
   uint64_t nonce;
   uint8_t chaining_key[NOISE_HASH_BYTES], hash[NOISE_HASH_BYTES], key[AEAD_KEY_BYTES];
-  uint8_t static_secret[32], static_public[32]; /* ours, where the pattern has one */
-  uint8_t ephemeral_secret[32], ephemeral_public[32];
-  uint8_t remote_static[32], remote_ephemeral[32];
-  uint8_t kem_public[MLKEM768_PUBLIC_KEY_BYTES]; /* the initiator's e1, on both sides */
-  uint8_t kem_secret[MLKEM768_SECRET_KEY_BYTES]; /* the initiator's alone */
+  uint8_t static_secret[32], ephemeral_secret[32]; /* ours; the static one where the pattern has it */
+  uint8_t remote_static[32], remote_ephemeral[32]; /* the static one: given to an initiator, sent to an XK responder */
+  union { /* e1: each side has its half */
+    uint8_t kem_public[MLKEM768_PUBLIC_KEY_BYTES]; /* responder */
+    uint8_t kem_secret[MLKEM768_SECRET_KEY_BYTES]; /* initiator */
+  };
 };
 
-/* static_secret: the responder's key, and the XK initiator's; else NULL. remote_static: the responder's public
- * key, given to the initiator; else NULL. `cipher` is ChaCha20-Poly1305 on the wire. */
+/* static_secret: the responder's key, and the XK initiator's; else NULL. responder_public: the responder's public
+ * key, on both sides (the responder's own costs a multiplication to find, so it is handed in as well).
+ * `cipher` is ChaCha20-Poly1305 on the wire. */
 void noise_init(struct noise *, enum noise_pattern, enum noise_role, enum aead_suite cipher, const uint8_t *prologue,
-                size_t prologue_len, const uint8_t *static_secret, const uint8_t *remote_static);
+                size_t prologue_len, const uint8_t *static_secret, const uint8_t responder_public[X25519_BYTES]);
 
 /* Writes the next message. `random`: fresh for each message that has an `e`; may be NULL for message 3.
  * `room` is what out holds. False: not our turn, no room, a key that is refused. */
@@ -68,6 +70,7 @@ void noise_traffic_keys(const struct noise *, const char *label, uint8_t *ret_ke
 /* Noise's own Split, for the public vectors alone. */
 void noise_split(const struct noise *, uint8_t ret_first[32], uint8_t ret_second[32]);
 
+/* After this the state refuses everything but noise_init. */
 void noise_wipe(struct noise *);
 
 #endif

@@ -1,0 +1,113 @@
+#include "crypto/aead.h"
+
+#include <assert.h>
+#include <sodium.h>
+#include <string.h>
+
+#include "crypto/aead_backend.h"
+
+static const struct aead_functions *const backends[] = {
+  [AEAD_LIBSODIUM] = &aead_libsodium,
+#if TUNIC_LIBCRYPTO
+  [AEAD_LIBCRYPTO] = &aead_libcrypto,
+#endif
+};
+
+enum { BACKENDS = sizeof backends / sizeof backends[0] };
+
+/* [AEAD-1] The measured order: libcrypto's kernels are the faster ones where they exist. */
+enum aead_backend aead_best_backend(void) { return (enum aead_backend)(BACKENDS - 1); }
+
+const char *aead_backend_name(enum aead_backend backend) {
+  return (size_t)backend < BACKENDS ? backends[backend]->name : "not built in";
+}
+
+bool aead_backend_from_name(const char *name, enum aead_backend *ret) {
+  for (size_t i = 0; i < BACKENDS; i++) {
+    if (strcmp(name, backends[i]->name) != 0) continue;
+    *ret = (enum aead_backend)i;
+    return true;
+  }
+  return false;
+}
+
+/* [AEAD-2] */
+bool aead_suite_is_available(enum aead_suite suite) {
+  for (size_t i = 0; i < BACKENDS; i++)
+    if (backends[i]->has_suite(suite)) return true;
+  return false;
+}
+
+/* [AEAD-2] Without these instructions AES is slow, or leaks its key through the cache. */
+bool aead_suite_has_hardware(enum aead_suite suite) {
+  switch (suite) {
+  case AEAD_CHACHA20_POLY1305: return true;
+  case AEAD_AES256_GCM:
+    return sodium_runtime_has_aesni() == 1 && sodium_runtime_has_pclmul() == 1 && aead_suite_is_available(suite);
+  }
+  return false;
+}
+
+/* [AEAD-3] Four zero bytes, then the counter: little-endian for ChaCha20-Poly1305, big-endian for AES-GCM, as in Noise. */
+static void nonce_encode(uint8_t ret_nonce[AEAD_NONCE_BYTES], enum aead_suite suite, uint64_t counter) {
+  memset(ret_nonce, 0, AEAD_NONCE_BYTES);
+  for (unsigned i = 0; i < 8; i++) {
+    unsigned shift = suite == AEAD_AES256_GCM ? 56 - 8 * i : 8 * i;
+    ret_nonce[4 + i] = (uint8_t)(counter >> shift);
+  }
+}
+
+bool aead_init(struct aead *aead, enum aead_suite suite, enum aead_backend backend, const uint8_t key[AEAD_KEY_BYTES]) {
+  aead->backend = (size_t)backend < BACKENDS ? backend : AEAD_LIBSODIUM;
+  return aead_rekey(aead, suite, key);
+}
+
+bool aead_rekey(struct aead *aead, enum aead_suite suite, const uint8_t key[AEAD_KEY_BYTES]) {
+  if (backends[aead->backend]->set_key(aead, suite, key)) {
+    aead->suite = suite;
+    return true;
+  }
+  aead_wipe(aead);
+  for (size_t i = 0; i < BACKENDS; i++) {
+    if (!backends[i]->set_key(aead, suite, key)) continue;
+    aead->backend = (enum aead_backend)i;
+    aead->suite = suite;
+    return true;
+  }
+  aead_wipe(aead);
+  return false;
+}
+
+void aead_wipe(struct aead *aead) {
+  for (size_t i = 0; i < BACKENDS; i++) backends[i]->release(aead);
+  sodium_memzero(aead, sizeof *aead);
+}
+
+/* [AEAD-4] Should the library ever fail, what leaves is zeros, which nobody opens, and never plaintext. */
+void aead_seal(struct aead *aead, uint64_t nonce, const uint8_t *associated, size_t associated_len, uint8_t *data, size_t len) {
+  uint8_t nonce_bytes[AEAD_NONCE_BYTES];
+  assert(aead->suite != 0);
+  nonce_encode(nonce_bytes, aead->suite, nonce);
+  if (!backends[aead->backend]->seal(aead, nonce_bytes, associated, associated_len, data, len))
+    memset(data, 0, len + AEAD_TAG_BYTES);
+}
+
+/* [AEAD-4] */
+bool aead_open(struct aead *aead, uint64_t nonce, const uint8_t *associated, size_t associated_len, uint8_t *data, size_t len) {
+  uint8_t nonce_bytes[AEAD_NONCE_BYTES];
+  assert(aead->suite != 0);
+  if (len >= AEAD_TAG_BYTES) {
+    nonce_encode(nonce_bytes, aead->suite, nonce);
+    if (backends[aead->backend]->open(aead, nonce_bytes, associated, associated_len, data, len - AEAD_TAG_BYTES)) return true;
+  }
+  memset(data, 0, len);
+  return false;
+}
+
+/* [AEAD-5] Block 0 under the nonce of [AEAD-3]: this key never encrypts anything else, so no Poly1305 key is ever shown. */
+void aead_header_mask(uint8_t *ret_mask, size_t len, const uint8_t key[AEAD_KEY_BYTES], uint64_t counter) {
+  uint8_t nonce[AEAD_NONCE_BYTES];
+  assert(len <= 64);
+  nonce_encode(nonce, AEAD_CHACHA20_POLY1305, counter);
+  crypto_stream_chacha20_ietf(ret_mask, len, nonce, key);
+}

@@ -1,0 +1,119 @@
+#include "protocol/trunk_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { PADDING_BUDGET = 1024 };
+
+void trunk_pool_init(struct trunk_pool *pool, struct cell_pool *cells, struct random_stream *random) {
+  memset(pool, 0, sizeof *pool);
+  pool->cells = cells;
+  pool->random = random;
+  list_init(&pool->ready);
+  list_init(&pool->backlogs);
+  list_init(&pool->draining);
+  list_init(&pool->finished);
+  list_init(&pool->roomy);
+}
+
+struct trunk *trunk_new(struct trunk_pool *pool, struct link *link, struct id connection, uint32_t number, size_t put_max) {
+  struct trunk *trunk = calloc(1, sizeof *trunk);
+  if (trunk == NULL) {
+    link_free(link);
+    return NULL;
+  }
+  trunk->pool = pool;
+  trunk->link = link;
+  trunk->connection = connection;
+  trunk->number = number;
+  trunk->close_deadline = INSTANT_NEVER;
+  trunk->padding_budget = PADDING_BUDGET;
+  list_init(&trunk->sides);
+  list_init(&trunk->reports);
+  uint8_t secret[16];
+  random_bytes(pool->random, secret, sizeof secret);
+  index_map_init(&trunk->circuits, secret, LIMIT_CIRCUITS_PER_LINK + LIMIT_CLOSING_PER_LINK);
+  trunk->transfers = transfers_new(true, put_max);
+  trunk->schedule = schedule_new();
+  if (trunk->transfers == NULL || trunk->schedule == NULL) {
+    trunk_free(trunk);
+    return NULL;
+  }
+  if (link_role(link) == LINK_INITIATOR) trunk_make_ready(trunk);
+  return trunk;
+}
+
+void trunk_free(struct trunk *trunk) {
+  if (trunk == NULL) return;
+  list_leave(&trunk->ready);
+  cell_queue_clear(&trunk->control, trunk->pool->cells);
+  index_map_wipe(&trunk->circuits);
+  transfers_free(trunk->transfers);
+  schedule_free(trunk->schedule);
+  link_free(trunk->link);
+  free(trunk->closes.ids);
+  free(trunk);
+}
+
+struct link *trunk_link(const struct trunk *trunk) {
+  return trunk->link;
+}
+
+struct id trunk_connection(const struct trunk *trunk) {
+  return trunk->connection;
+}
+
+struct transfers *trunk_transfers(const struct trunk *trunk) {
+  return trunk->transfers;
+}
+
+uint32_t trunk_number(const struct trunk *trunk) {
+  return trunk->number;
+}
+
+uint32_t trunk_side_count(const struct trunk *trunk) {
+  return trunk->side_count;
+}
+
+struct trunk_side *trunk_any_side(const struct trunk *trunk) {
+  struct list_node *node = list_first(&trunk->sides);
+  return node == NULL ? NULL : LIST_OBJECT(node, struct trunk_side, of_trunk);
+}
+
+instant trunk_close_deadline(const struct trunk *trunk) {
+  return trunk->close_deadline;
+}
+
+void trunk_tell_time(struct trunk *trunk, struct date date) {
+  trunk->time = date;
+  trunk->time_pending = true;
+  trunk_make_ready(trunk);
+}
+
+void trunk_make_ready(struct trunk *trunk) {
+  if (!list_contains_node(&trunk->ready)) list_append(&trunk->pool->ready, &trunk->ready);
+}
+
+bool trunk_pool_next_ready(struct trunk_pool *pool, struct id *ret_connection) {
+  struct list_node *node = list_take_first(&pool->ready);
+  if (node == NULL) return false;
+  *ret_connection = LIST_OBJECT(node, struct trunk, ready)->connection;
+  return true;
+}
+
+size_t trunk_transmit(struct trunk *trunk, instant now, uint8_t *out, size_t room) {
+  struct cell_source source = {trunk_next_cell, trunk};
+  size_t len = link_transmit(trunk->link, now, out, room, &source);
+  trunk->pool->bytes_sent += len;
+  return len;
+}
+
+void backlog_progress(struct trunk_pool *pool, struct backlog *backlog, bool holds_cells) {
+  list_leave(&backlog->node);
+  if (holds_cells) list_append(&pool->backlogs, &backlog->node);
+}
+
+struct backlog *trunk_pool_longest_backlog(const struct trunk_pool *pool) {
+  struct list_node *node = list_first(&pool->backlogs);
+  return node == NULL ? NULL : LIST_OBJECT(node, struct backlog, node);
+}
