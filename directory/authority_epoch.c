@@ -11,7 +11,6 @@ const struct held_vote *epoch_find_vote(const struct authority *authority, const
 }
 
 static void drop_vote(struct authority *authority, uint32_t index) {
-  document_release(authority->votes[index].text);
   vote_free(authority->votes[index].vote);
   authority->votes[index] = authority->votes[--authority->vote_count];
 }
@@ -32,11 +31,13 @@ static bool make_room(struct authority *authority, uint64_t epoch, uint8_t autho
 
 enum outcome epoch_take_vote(struct authority *authority, instant now, struct document *text) {
   enum outcome outcome;
-  uint8_t hash[DIGEST_BYTES];
-  digest(hash, document_bytes(text), document_len(text));
-  if (epoch_find_vote(authority, hash) != NULL) return OUTCOME_STALE;
-  struct vote *vote = vote_parse(authority->config.network, document_bytes(text), document_len(text), &outcome, NULL);
+  struct vote_known known = {relays_know_descriptor, authority};
+  struct vote *vote = vote_parse(authority->config.network, text, &known, &outcome, NULL);
   if (vote == NULL) return outcome;
+  if (epoch_find_vote(authority, vote_digest(vote)) != NULL) {
+    vote_free(vote);
+    return OUTCOME_STALE;
+  }
   int author = network_file_find_authority(authority->config.network, vote_header(vote)->authority);
   if (author < 0 || !make_room(authority, vote_header(vote)->epoch, (uint8_t)author)) {
     vote_free(vote);
@@ -46,9 +47,8 @@ enum outcome epoch_take_vote(struct authority *authority, instant now, struct do
   *held = (struct held_vote){.epoch = vote_header(vote)->epoch,
                              .round = vote_header(vote)->round,
                              .author = (uint8_t)author,
-                             .text = document_take(text),
                              .vote = vote};
-  memcpy(held->hash, hash, DIGEST_BYTES);
+  memcpy(held->hash, vote_digest(vote), DIGEST_BYTES);
   if (authority->agreement != NULL) agreement_vote_arrived(authority->agreement, now);
   return OUTCOME_OK;
 }
@@ -106,7 +106,7 @@ static void make_vote(struct authority *authority, instant now, const struct agr
   }
   authority->own_vote.epoch = effect->epoch;
   authority->own_vote.round = effect->round;
-  digest(authority->own_vote.hash, document_bytes(text), document_len(text));
+  memcpy(authority->own_vote.hash, authority->votes[authority->vote_count - 1].hash, DIGEST_BYTES);
   authority->own_vote.waits = true;
   authority_write(authority, WRITE_VOTE, AUTHORITY_VOTE_FILE, text);
 }
