@@ -65,14 +65,13 @@ static bool holds(void *context, uint64_t epoch, const uint8_t previous[DIGEST_B
 static struct document *count_votes(struct authority *authority, const struct agreement_vector *vector, uint64_t epoch,
                                     const uint8_t previous[DIGEST_BYTES], struct consensus_header *ret_header,
                                     enum outcome *ret_outcome) {
-  const struct vote *votes[LIMIT_AUTHORITIES];
+  struct tally_input input = {.network = authority->config.network, .epoch = epoch, .vote_count = vector->count};
   *ret_outcome = OUTCOME_NOT_FOUND;
   for (uint32_t i = 0; i < vector->count; i++) {
     const struct held_vote *held = epoch_find_vote(authority, vector->votes[i].hash);
     if (held == NULL) return NULL;
-    votes[i] = held->vote;
+    input.votes[i] = held->vote;
   }
-  struct tally_input input = {.network = authority->config.network, .votes = votes, .vote_count = vector->count, .epoch = epoch};
   memcpy(input.previous, previous, DIGEST_BYTES);
   if (authority->consensus != NULL) input.previous_valid_after = consensus_header(authority->consensus)->valid_after;
   return tally(&input, ret_header, ret_outcome);
