@@ -67,11 +67,13 @@ $(PROGRAMS):
 	$(CC) $(CFLAGS) $(LDFLAGS) -pie -o $@ $^ $(LIBS)
 
 # Unit tests: one program per folder; `make unit-protocol` builds and runs one.
+# protocol's tests make chosen allocations fail (tests/unit/protocol/failing_allocator.h).
+unit-protocol_LDFLAGS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc,--wrap=free
 UNIT_FOLDERS := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard tests/unit/*/*.c)))))
 define unit_program
 $(BUILD)/tests/unit-$(1): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/unit/$(1)/*.c)) $(LIBRARY)
 	@mkdir -p $$(@D)
-	$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$^ $$(LIBS) -lcriterion
+	$$(CC) $$(CFLAGS) $$(LDFLAGS) $$(unit-$(1)_LDFLAGS) -o $$@ $$^ $$(LIBS) -lcriterion
 .PHONY: unit-$(1)
 unit-$(1): $(BUILD)/tests/unit-$(1)
 	$$<

@@ -4,16 +4,16 @@
 
 #include "protocol/limits.h"
 
-/* [CREDIT-8] A queue that drains in this time or less is not a standing one: turns and batches make such. */
-enum { STANDING_PER_S = 200 }; /* 5 ms */
+/* [CREDIT-9] A queue that drains in 5 ms or less is not a standing one: turns and batches make such. */
+enum { YOUNG_QUEUES_PER_S = 200 };
 
-/* [CREDIT-9] Rounds shorter than this count as short; those longer than a second promise nothing more. */
+/* [CREDIT-11] A round this short is quick whatever others took; one this long promises nothing more. */
 #define ROUND_SHORT (10 * MILLISECONDS)
 #define ROUND_LONG (1 * SECONDS)
 
 enum {
   REPORT_STEP_MOST = 32,
-  GROWTH_LEAST = 1, /* eighths */
+  GROWTH_LEAST = 1, /* eighths of the window */
   GROWTH_MOST = 8,
   WAITING_EXACT = 16, /* codes below stand for themselves; then four to each power of two */
   WAITING_CODE_MOST = WAITING_EXACT + (63 - 4) * 4 + 3,
@@ -22,17 +22,8 @@ enum {
 static uint64_t lesser(uint64_t a, uint64_t b) { return a < b ? a : b; }
 static uint64_t greater(uint64_t a, uint64_t b) { return a > b ? a : b; }
 
-void credit_report_encode(const struct credit_report *report, uint32_t circuit, uint8_t *ret_body) {
-  put_u32(ret_body, circuit);
-  put_u64(ret_body + 4, report->passed);
-  put_u64(ret_body + 12, report->limit);
-  put_u16(ret_body + 20, report->waiting);
-}
-
-void credit_report_decode(const uint8_t *body, uint32_t *ret_circuit, struct credit_report *ret) {
-  *ret_circuit = get_u32(body);
-  *ret = (struct credit_report){.passed = get_u64(body + 4), .limit = get_u64(body + 12), .waiting = get_u16(body + 20)};
-}
+/* [CREDIT-3] How much is passed on between two reports of a busy circuit. */
+static uint64_t report_step(uint64_t span) { return greater(lesser(span / 4, REPORT_STEP_MOST), 1); }
 
 uint16_t credit_waiting_encode(uint64_t cells) {
   /* [CREDIT-6] */
@@ -62,7 +53,7 @@ uint32_t credit_sender_room(const struct credit_sender *sender) {
 void credit_sender_sent(struct credit_sender *sender, instant now) {
   assert(credit_sender_room(sender) > 0);
   sender->sent++;
-  /* [CREDIT-7] One round trip at a time is measured, from the first cell that leaves after the last one ended. */
+  /* [CREDIT-8] One round trip at a time is measured, from the first cell that leaves after the last one ended. */
   if (sender->probe_cell == 0) {
     sender->probe_cell = sender->sent;
     sender->probe_at = now;
@@ -80,16 +71,13 @@ static void measure_drain(struct credit_sender *sender, instant now) {
   uint64_t passed = sender->passed - sender->passed_at_probe;
   uint32_t drain = (uint32_t)lesser(passed * SECONDS / elapsed, UINT32_MAX);
   /* When nothing waited and we ran dry, the neighbour could have passed on more than we saw. */
-  bool is_bound = sender->least_waiting == 0 && sender->was_idle;
-  if (!is_bound || drain > sender->drain_per_s) sender->drain_per_s = drain;
+  bool could_be_more = sender->least_waiting == 0 && sender->was_idle;
+  if (!could_be_more || drain > sender->drain_per_s) sender->drain_per_s = drain;
 }
 
-/* Cells that the neighbour passes on between two reports, at most. */
-static uint64_t report_step(uint64_t span) { return greater(lesser(span / 4, REPORT_STEP_MOST), 1); }
-
-/* [CREDIT-8] */
+/* [CREDIT-9] */
 static void adjust_window(struct credit_sender *sender) {
-  uint64_t young = sender->drain_per_s / STANDING_PER_S;
+  uint64_t young = sender->drain_per_s / YOUNG_QUEUES_PER_S;
   uint64_t standing = greater(young, LIMIT_WINDOW_LEAST) + report_step(sender->limit - sender->passed) / 2;
   uint64_t window = sender->window;
   if (sender->least_waiting > standing) {
@@ -135,7 +123,7 @@ enum outcome credit_receiver_received(struct credit_receiver *receiver) {
 void credit_receiver_passed(struct credit_receiver *receiver) {
   assert(receiver->passed < receiver->received);
   receiver->passed++;
-  receiver->limit++; /* [CREDIT-9] The memory it had is promised again. */
+  receiver->limit++; /* [CREDIT-10] The memory it had is promised again. */
 }
 
 uint64_t credit_receiver_waiting(const struct credit_receiver *receiver) { return receiver->received - receiver->passed; }
@@ -156,43 +144,49 @@ static bool round_was_quick(struct credit_receiver *receiver, instant now) {
   return took <= ROUND_LONG && took <= greater(2 * receiver->least_round, ROUND_SHORT);
 }
 
+/* [CREDIT-11] */
+static void end_round(struct credit_receiver *receiver, instant now, bool has_memory) {
+  if (receiver->round_limit == 0 || receiver->passed < receiver->round_limit) return;
+  receiver->round_limit = 0;
+  if (round_was_quick(receiver, now) && has_memory) raise_span(receiver, 2 * (receiver->passed - receiver->passed_at_round));
+}
+
+/* [CREDIT-11] The last cell that the coming report allows can't come sooner than a round trip from now. */
+static void begin_round(struct credit_receiver *receiver, instant now) {
+  if (receiver->round_limit != 0 || receiver->limit == receiver->reported_limit) return;
+  receiver->round_limit = receiver->limit;
+  receiver->passed_at_round = receiver->passed;
+  receiver->round_at = now;
+}
+
 void credit_receiver_grow(struct credit_receiver *receiver, instant now, uint32_t pool_used, uint32_t pool_limit,
                           uint32_t circuits) {
   bool has_memory = pool_used < pool_limit / 4 * 3;
-  /* [CREDIT-9] */
+  /* [CREDIT-10] */
   if (!receiver->has_grown && has_memory) {
     receiver->has_grown = true;
     raise_span(receiver, lesser(pool_limit / (4 * greater(circuits, 1)), LIMIT_CREDIT_FIRST_MAX));
   }
-  /* [CREDIT-10] */
-  if (receiver->round_limit == 0 || receiver->passed < receiver->round_limit) return;
-  bool was_quick = round_was_quick(receiver, now);
-  receiver->round_limit = 0;
-  if (was_quick && has_memory) raise_span(receiver, 2 * (receiver->passed - receiver->passed_at_round));
+  end_round(receiver, now, has_memory);
+  if (credit_receiver_is_due(receiver)) begin_round(receiver, now);
 }
 
-/* [CREDIT-3] */
 bool credit_receiver_is_due(const struct credit_receiver *receiver) {
   uint64_t step = report_step(span(receiver));
   uint64_t unreported = receiver->passed - receiver->reported_passed;
+  /* [CREDIT-3] */
   if (unreported >= step || receiver->limit - receiver->reported_limit >= step) return true;
   if (unreported == 0 || receiver->passed != receiver->received) return false;
   /* The queue emptied. A sender's window is never below the least, so fewer than that can't hold it back. */
   return receiver->reported_waiting || unreported >= LIMIT_WINDOW_LEAST;
 }
 
-void credit_receiver_make_report(struct credit_receiver *receiver, instant now, struct credit_report *ret) {
+void credit_receiver_make_report(struct credit_receiver *receiver, struct credit_report *ret) {
   *ret = (struct credit_report){
       .passed = receiver->passed,
       .limit = receiver->limit,
       .waiting = credit_waiting_encode(credit_receiver_waiting(receiver)),
   };
-  /* [CREDIT-10] The last cell that this report allows can't come sooner than a round trip from now. */
-  if (receiver->round_limit == 0 && receiver->limit > receiver->reported_limit) {
-    receiver->round_limit = receiver->limit;
-    receiver->passed_at_round = receiver->passed;
-    receiver->round_at = now;
-  }
   receiver->reported_passed = receiver->passed;
   receiver->reported_limit = receiver->limit;
   receiver->reported_waiting = ret->waiting > 0;

@@ -11,12 +11,8 @@
 #include "protocol/instant.h"
 #include "protocol/outcome.h"
 
-/* On the wire: CONTROL_CREDIT, behind the circuit's id. */
+/* [CREDIT-1] On the wire: CONTROL_CREDIT, behind the circuit's id. */
 struct credit_report { uint64_t passed, limit; uint16_t waiting; /* coarse: [CREDIT-6] */ };
-
-/* The body of a CONTROL_CREDIT message (CONTROL_CREDIT_BYTES). */
-void credit_report_encode(const struct credit_report *, uint32_t circuit, uint8_t *ret_body);
-void credit_report_decode(const uint8_t *body, uint32_t *ret_circuit, struct credit_report *ret);
 
 /* Encoding rounds down; a code that no number has decodes to UINT64_MAX, which no report can mean. */
 uint16_t credit_waiting_encode(uint64_t cells);
@@ -64,13 +60,13 @@ enum outcome credit_receiver_received(struct credit_receiver *);
 void credit_receiver_passed(struct credit_receiver *);
 uint64_t credit_receiver_waiting(const struct credit_receiver *);
 /* What the pool can promise: raises the limit by the rules; never lowers it. Asked once when the circuit begins,
- * and at the end of each turn in which cells came or went.
+ * and whenever cells were passed, before credit_receiver_is_due.
  * pool_used and pool_limit in cells, circuits: those that share the pool. */
 void credit_receiver_grow(struct credit_receiver *, instant now, uint32_t pool_used, uint32_t pool_limit, uint32_t circuits);
-/* [CREDIT-3] True if a report is due: enough passed, or the queue emptied, or the limit grew. Best asked after the
- * turn's sends: then only what the next link did not take counts as waiting. */
+/* [CREDIT-3] True if a report is due: enough passed, or the queue emptied, or the limit grew. */
 bool credit_receiver_is_due(const struct credit_receiver *);
-/* The report to send now; remembers that it was made. */
-void credit_receiver_make_report(struct credit_receiver *, instant now, struct credit_report *ret);
+/* The report to send now; remembers that it was made. Best made after the turn's sends: then only what the next link
+ * did not take counts as waiting. */
+void credit_receiver_make_report(struct credit_receiver *, struct credit_report *ret);
 
 #endif

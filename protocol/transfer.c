@@ -404,8 +404,9 @@ static bool write_next_chunk(struct transfers *t, struct message_writer *writer)
   for (size_t i = 0; i < SLOTS; i++) {
     size_t index = (t->turn + i) % SLOTS;
     if (t->slots[index].step != STEP_SENDING) continue;
+    if (!write_chunk(&t->slots[index], writer)) return false; /* no room: its turn is still to come */
     t->turn = (uint8_t)((index + 1) % SLOTS);
-    return write_chunk(&t->slots[index], writer);
+    return true;
   }
   return false;
 }

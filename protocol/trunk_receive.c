@@ -18,11 +18,9 @@ enum outcome trunk_receive(struct trunk *trunk, instant now, uint8_t *in, size_t
 /* [CREDIT-4] A report for an id that is closing says nothing any more; one for an unknown id ends the link. */
 static enum outcome take_report(struct trunk *trunk, instant now, const uint8_t *body) {
   bool closing;
-  uint32_t circuit;
-  struct credit_report report;
-  credit_report_decode(body, &circuit, &report);
-  struct trunk_side *side = trunk_find(trunk, circuit, &closing);
+  struct trunk_side *side = trunk_find(trunk, get_u32(body), &closing);
   if (side == NULL) return closing ? OUTCOME_OK : OUTCOME_PROTOCOL_VIOLATION;
+  struct credit_report report = {.passed = get_u64(body + 4), .limit = get_u64(body + 12), .waiting = get_u16(body + 20)};
   enum outcome outcome = credit_sender_report(&side->out, now, &report);
   if (outcome == OUTCOME_OK) trunk_schedule_side(side, now);
   return outcome;

@@ -3,7 +3,7 @@
 #include <string.h>
 
 /* [CREDIT-7] Reports share one CONTROL cell, ahead of data. */
-static void write_reports(struct trunk *trunk, instant now, struct message_writer *writer) {
+static void write_reports(struct trunk *trunk, struct message_writer *writer) {
   struct list_node *node;
   while ((node = list_first(&trunk->reports)) != NULL) {
     uint8_t *body = message_add(writer, CONTROL_CREDIT, 0, CONTROL_CREDIT_BYTES);
@@ -11,12 +11,15 @@ static void write_reports(struct trunk *trunk, instant now, struct message_write
     struct trunk_side *side = LIST_OBJECT(node, struct trunk_side, report);
     list_leave(node);
     struct credit_report report;
-    credit_receiver_make_report(&side->in, now, &report);
-    credit_report_encode(&report, side->circuit, body);
+    credit_receiver_make_report(&side->in, &report);
+    put_u32(body, side->circuit);
+    put_u64(body + 4, report.passed);
+    put_u64(body + 12, report.limit);
+    put_u16(body + 20, report.waiting);
   }
 }
 
-static void write_control_cell(struct trunk *trunk, instant now, uint8_t *cell) {
+static void write_control_cell(struct trunk *trunk, uint8_t *cell) {
   struct message_writer writer;
   cell_set_header(cell, 0, CELL_CONTROL);
   message_writer_init(&writer, cell_body(cell), CELL_BODY_BYTES, true);
@@ -24,7 +27,7 @@ static void write_control_cell(struct trunk *trunk, instant now, uint8_t *cell) 
     put_u64(message_add(&writer, CONTROL_TIME, 0, 8), (uint64_t)trunk->time.milliseconds);
     trunk->time_pending = false;
   }
-  write_reports(trunk, now, &writer);
+  write_reports(trunk, &writer);
   transfers_write(trunk->transfers, &writer);
   message_writer_finish(&writer);
 }
@@ -72,7 +75,7 @@ bool trunk_next_cell(void *context, instant now, uint8_t cell[CELL_BYTES]) {
   }
   trunk->pool->cells_sent++;
   if (control) {
-    write_control_cell(trunk, now, cell);
+    write_control_cell(trunk, cell);
   } else if (trunk->control.count > 0) {
     struct cell *queued = cell_queue_pop(&trunk->control);
     memcpy(cell, queued->bytes, CELL_BYTES);
