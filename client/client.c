@@ -29,7 +29,6 @@ static bool make_fetch(struct client *client) {
       .effects = &client->effects,
       .random = &client->random,
       .trace = client->config.trace,
-      .eager = true,
       .from_mirrors = true,
   };
   client->fetch = fetch_new(&config);

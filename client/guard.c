@@ -10,9 +10,10 @@ enum { RETRY_DOUBLINGS_MOST = 5 };
 static const int64_t DAY = INT64_C(24) * 60 * 60 * 1000;
 enum { LIFE_LEAST_DAYS = 60, LIFE_MOST_DAYS = 120, UNLISTED_MOST_DAYS = 20 };
 
-static bool is_guard(const struct relay_entry *entry) {
-  unsigned flags = RELAY_RUNNING | RELAY_VALID | RELAY_GUARD;
-  return entry != NULL && (entry->flags & flags) == flags;
+/* [GUARD-1] By its weight for the position, so that the consensus decides who stands in where there are no guards. */
+static bool is_guard(const struct consensus *consensus, const struct relay_entry *entry) {
+  if (entry == NULL) return false;
+  return (entry->flags & RELAY_GUARD) != 0 || relay_entry_weight(consensus, entry, POSITION_GUARD) > 0;
 }
 
 static bool is_listed(const struct guard *guard) {
@@ -27,7 +28,7 @@ int guard_sample_find(const struct guard_sample *sample, const uint8_t identity[
 
 /* True if it changed. */
 static bool mark(struct guard *guard, const struct consensus *consensus, struct date date) {
-  bool listed = is_guard(consensus_find(consensus, guard->identity));
+  bool listed = is_guard(consensus, consensus_find(consensus, guard->identity));
   if (listed == is_listed(guard)) return false;
   guard->unlisted = listed ? (struct date){0} : date;
   return true;
@@ -39,12 +40,15 @@ static bool is_over(const struct guard *guard, struct date date) {
   return !is_listed(guard) && date_compare(date, date_after(guard->unlisted, UNLISTED_MOST_DAYS * DAY)) >= 0;
 }
 
+struct joining { const struct consensus *consensus; const struct guard_sample *sample; };
+
 static bool may_join(const void *context, const struct relay_entry *entry) {
-  return is_guard(entry) && guard_sample_find(context, entry->identity) < 0;
+  const struct joining *joining = context;
+  return relay_entry_weight(joining->consensus, entry, POSITION_GUARD) > 0 && guard_sample_find(joining->sample, entry->identity) < 0;
 }
 
 static bool add_one(struct guard_sample *sample, const struct consensus *consensus, struct random_stream *random, struct date date) {
-  const struct relay_entry *entry = path_pick(consensus, random, POSITION_GUARD, may_join, sample);
+  const struct relay_entry *entry = path_pick(consensus, random, POSITION_GUARD, may_join, &(struct joining){consensus, sample});
   if (entry == NULL) return false;
   struct guard *guard = &sample->guards[sample->count++];
   int64_t life = LIFE_LEAST_DAYS * DAY + (int64_t)random_below(random, (uint64_t)((LIFE_MOST_DAYS - LIFE_LEAST_DAYS) * DAY));
