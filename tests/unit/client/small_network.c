@@ -114,7 +114,7 @@ static void fill_entry(const struct small_relay *relay, struct relay_entry *entr
   memcpy(entry->identity, relay->self.identity, IDENTITY_BYTES);
   memcpy(entry->link_key, relay->self.link_public, X25519_BYTES);
   memcpy(entry->onion_key, relay->onion.public_key, X25519_BYTES);
-  memcpy(entry->nickname, relay->name, sizeof relay->name);
+  snprintf(entry->nickname, sizeof entry->nickname, "%s", relay->name);
   if ((relay->flags & RELAY_EXIT) && exit_policy_summarise(&relay->policy, summary)) entry->exit_summary = summary;
 }
 

@@ -20,7 +20,7 @@ struct small_relay {
   struct onion_key onion;
   struct exit_policy policy;
   uint8_t flags;
-  char name[8];
+  char name[16];
 };
 
 struct small_network {
