@@ -31,41 +31,23 @@ void relay_flags_write(struct text_writer *writer, uint8_t flags) {
   if (first) text_write_word(writer, "none");
 }
 
-static void write_number_line(struct text_writer *writer, const char *keyword, uint64_t number) {
-  text_write_line(writer, keyword);
-  text_write_number(writer, number);
-  text_write_end(writer);
-}
-
-static void write_hex_line(struct text_writer *writer, const char *keyword, const uint8_t *bytes, size_t len) {
-  text_write_line(writer, keyword);
-  text_write_hex(writer, bytes, len);
-  text_write_end(writer);
-}
-
-static void write_date_line(struct text_writer *writer, const char *keyword, struct date date) {
-  text_write_line(writer, keyword);
-  text_write_date(writer, date);
-  text_write_end(writer);
-}
-
 void consensus_write_header(struct text_writer *writer, const struct consensus_header *header, const uint8_t network[32]) {
   text_write_title(writer, "consensus");
-  write_hex_line(writer, "network", network, 32);
-  write_number_line(writer, "serial", header->serial);
-  write_number_line(writer, "epoch", header->epoch);
-  write_hex_line(writer, "previous", header->previous, sizeof header->previous);
-  write_number_line(writer, "method", header->method);
-  write_date_line(writer, "valid-after", header->valid_after);
-  write_date_line(writer, "fresh-until", header->fresh_until);
-  write_date_line(writer, "valid-until", header->valid_until);
-  write_number_line(writer, "relays", header->relay_count);
+  text_write_hex_line(writer, "network", network, 32);
+  text_write_number_line(writer, "serial", header->serial);
+  text_write_number_line(writer, "epoch", header->epoch);
+  text_write_hex_line(writer, "previous", header->previous, sizeof header->previous);
+  text_write_number_line(writer, "method", header->method);
+  text_write_date_line(writer, "valid-after", header->valid_after);
+  text_write_date_line(writer, "fresh-until", header->fresh_until);
+  text_write_date_line(writer, "valid-until", header->valid_until);
+  text_write_number_line(writer, "relays", header->relay_count);
   text_write_line(writer, "totals");
   text_write_number(writer, header->guard_total);
   text_write_number(writer, header->middle_total);
   text_write_number(writer, header->exit_total);
   text_write_end(writer);
-  write_hex_line(writer, "root", header->root, sizeof header->root);
+  text_write_hex_line(writer, "root", header->root, sizeof header->root);
 }
 
 static void write_range(struct text_writer *writer, uint64_t start, uint64_t end) {
@@ -95,7 +77,7 @@ void consensus_write_entry(struct text_writer *writer, const struct relay_entry 
   text_write_line(writer, "flags");
   relay_flags_write(writer, entry->flags);
   text_write_end(writer);
-  write_number_line(writer, "weight", entry->weight);
+  text_write_number_line(writer, "weight", entry->weight);
   text_write_line(writer, "range");
   write_range(writer, before ? before->guard_end : 0, entry->guard_end);
   write_range(writer, before ? before->middle_end : 0, entry->middle_end);

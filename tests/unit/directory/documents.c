@@ -116,6 +116,44 @@ struct document *sample_consensus(const struct network_file *network, struct con
   return document;
 }
 
+void sample_descriptor(struct descriptor *ret, const struct network_file *network, uint32_t number) {
+  uint8_t seed[32];
+  memset(ret, 0, sizeof *ret);
+  memcpy(ret->network, network->id, sizeof ret->network);
+  snprintf(ret->nickname, sizeof ret->nickname, "r%u", (unsigned)number);
+  sample_bytes(seed, 'I', number);
+  ed25519_public(ret->identity, seed);
+  sample_bytes(seed, 'S', number);
+  ed25519_public(ret->signing_key, seed);
+  ret->sequence = 1;
+  ret->published = sample_date("2026-11-22T22:00:00.000Z");
+  ret->signing_expires = date_after(ret->published, DESCRIPTOR_SIGNING_KEY_MOST_MS);
+  ret->address = (struct address){.family = ADDRESS_IPV4, .bytes = {10, 0, (uint8_t)(number >> 8), (uint8_t)number}, .port = 9001};
+  sample_bytes(seed, 'L', number);
+  x25519_public(ret->link_key, seed);
+  ret->onion_generation = 3;
+  sample_bytes(seed, 'O', number);
+  x25519_public(ret->onion_key, seed);
+  ret->link_suites = 6;
+  ret->layer_suite = 2;
+  ret->bandwidth = 1000 + number;
+  const char *rule = "accept *:80";
+  if (number % 2) cr_assert(exit_policy_add_rule(&ret->policy, rule, strlen(rule)));
+  snprintf(ret->software, sizeof ret->software, "tunic-1.0");
+}
+
+size_t sample_descriptor_text(struct descriptor *descriptor, uint32_t number, char *text, size_t room) {
+  uint8_t seed[32];
+  sample_bytes(seed, 'I', number);
+  descriptor_certify(descriptor, seed);
+  size_t len = descriptor_format(descriptor, text, room);
+  digest_labelled(descriptor->digest, "tunic descriptor", (const uint8_t *)text, len);
+  sample_bytes(seed, 'S', number);
+  len = descriptor_sign(text, len, room, seed);
+  cr_assert(len > 0);
+  return len;
+}
+
 uint32_t text_line_count(const char *text, size_t len) {
   uint32_t count = 0;
   for (size_t i = 0; i < len; i++) count += text[i] == '\n';

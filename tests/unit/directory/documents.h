@@ -6,6 +6,7 @@
 #define TUNIC_TESTS_UNIT_DIRECTORY_DOCUMENTS_H
 
 #include "directory/consensus_format.h"
+#include "directory/descriptor.h"
 
 enum { SAMPLE_TEXT_BYTES = 64 * 1024 };
 
@@ -29,6 +30,11 @@ struct document *sample_consensus(const struct network_file *, struct consensus_
                                   uint32_t signers, uint32_t view);
 void sample_sign(struct consensus_signature *ret, const struct network_file *, const struct consensus_header *, uint32_t authority,
                  uint32_t view);
+
+/* Relay number i's descriptor, certified; odd ones are exits. Change it, then sign. */
+void sample_descriptor(struct descriptor *ret, const struct network_file *, uint32_t number);
+/* Certifies it anew and writes it with its signature; sets its digest. */
+size_t sample_descriptor_text(struct descriptor *, uint32_t number, char *text, size_t room);
 
 /* What can happen to one line of a text. */
 enum line_change { LINE_REMOVED, LINE_DOUBLED, LINE_SWAPPED, LINE_BLANK_ADDED, LINE_SPACE_DOUBLED, LINE_CARRIAGE_RETURN, LINE_CHANGES };
