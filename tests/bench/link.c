@@ -1,5 +1,6 @@
-/* What links cost: a whole handshake (both sides' work, and the responder's alone), and records of 1 and 11 cells with
- * each suite and backend. One `name value` a line, the best of several batches (the machine may be busy). */
+/* What links cost: a whole handshake (both sides' work, and the responder's alone), and records of 1 and 11
+ * cells with each suite and backend. One `name value` a line, the best of several batches (the machine may be
+ * busy). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,7 +108,8 @@ static void measure_handshake(enum link_pattern pattern, const char *suffix) {
       open_links(&b, pattern);
       close_links(&b);
     }
-    double both = (b.initiator.work_us + b.responder.work_us) / HANDSHAKES, responder = b.responder.work_us / HANDSHAKES;
+    double both = (b.initiator.work_us + b.responder.work_us) / HANDSHAKES,
+           responder = b.responder.work_us / HANDSHAKES;
     if (both < best_both) best_both = both;
     if (responder < best_responder) best_responder = responder;
   }
@@ -143,15 +145,19 @@ static void measure_records(enum aead_suite suite, enum aead_backend backend, ui
     for (size_t n = 0; n < RECORDS; n++) {
       struct link_record record;
       size_t used;
-      require(link_receive(b.responder.link, 0, bytes + n * record_len, record_len, &used, &record) == OUTCOME_OK && record.count == cells);
+      require(link_receive(b.responder.link, 0, bytes + n * record_len, record_len, &used, &record) ==
+                  OUTCOME_OK &&
+              record.count == cells);
     }
     double opened = now_us();
     if (sealed - start < best_seal) best_seal = sealed - start;
     if (opened - sealed < best_open) best_open = opened - sealed;
   }
   const char *name = suite == AEAD_AES256_GCM ? "aes256gcm" : "chacha20poly1305";
-  printf("record_seal_%u_%s_%s_ns %.0f\n", cells, name, aead_backend_name(backend), best_seal * 1000 / RECORDS);
-  printf("record_open_%u_%s_%s_ns %.0f\n", cells, name, aead_backend_name(backend), best_open * 1000 / RECORDS);
+  printf("record_seal_%u_%s_%s_ns %.0f\n", cells, name, aead_backend_name(backend),
+         best_seal * 1000 / RECORDS);
+  printf("record_open_%u_%s_%s_ns %.0f\n", cells, name, aead_backend_name(backend),
+         best_open * 1000 / RECORDS);
   close_links(&b);
   wipe(&b);
 }

@@ -52,8 +52,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   open_both(&initiator, &responder);
   while (s.at < s.end) {
     uint8_t command = script_byte(&s);
-    if (command & 0x80) step(&responder, &initiator, command, &s);
-    else step(&initiator, &responder, command, &s);
+    if (command & 0x80)
+      step(&responder, &initiator, command, &s);
+    else
+      step(&initiator, &responder, command, &s);
   }
   /* An end that heard nothing false has not failed, and in the end hears every cell. */
   struct side *sides[2] = {&initiator, &responder};

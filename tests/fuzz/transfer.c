@@ -1,6 +1,6 @@
 /* Two ends of transfers: an honest owner on each side, and messages of the input's own to one of them.
- * Each byte is a step. The property: what two honest ends say to each other is never a violation, documents arrive
- * unchanged, and what an end writes is always valid, whatever it was told before. */
+ * Each byte is a step. The property: what two honest ends say to each other is never a violation, documents
+ * arrive unchanged, and what an end writes is always valid, whatever it was told before. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,7 +17,9 @@ struct run {
   const uint8_t *at, *end;
 };
 
-static uint8_t take(struct run *run) { return run->at < run->end ? *run->at++ : 0; }
+static uint8_t take(struct run *run) {
+  return run->at < run->end ? *run->at++ : 0;
+}
 
 static void require(bool property) {
   if (!property) abort();
@@ -29,8 +31,10 @@ static void own(struct run *run, int which, const struct transfer_event *event) 
   switch (event->kind) {
   case TRANSFER_ASKED:
     require(event->document == NULL && (event->request & TRANSFER_PEERS_BIT) != 0);
-    if (choice & 1) transfers_answer(t, event->request, run->document);
-    else if (choice & 2) transfers_finish(t, event->request, OUTCOME_NOT_FOUND);
+    if (choice & 1)
+      transfers_answer(t, event->request, run->document);
+    else if (choice & 2)
+      transfers_finish(t, event->request, OUTCOME_NOT_FOUND);
     break; /* or later, or never */
   case TRANSFER_GIVEN:
     require(event->document != NULL && document_len(event->document) <= CAP);
@@ -40,7 +44,8 @@ static void own(struct run *run, int which, const struct transfer_event *event) 
     require(event->document != NULL && document_len(event->document) <= CAP);
     if (!run->lied) {
       require(document_len(event->document) == document_len(run->document));
-      require(memcmp(document_bytes(event->document), document_bytes(run->document), document_len(run->document)) == 0);
+      require(memcmp(document_bytes(event->document), document_bytes(run->document),
+                     document_len(run->document)) == 0);
     }
     break;
   case TRANSFER_ENDED: require(event->document == NULL); break;
@@ -94,7 +99,9 @@ static bool step(struct run *run) {
   case 2: take_events(run, which); break;
   case 3: carry(run, which, CELL_BODY_BYTES); break;
   case 4: carry(run, which, (size_t)take(run) * 6 + 1); break;
-  case 5: transfers_finish(run->ends[which], (uint16_t)(TRANSFER_PEERS_BIT | take(run)), OUTCOME_STALE); break;
+  case 5:
+    transfers_finish(run->ends[which], (uint16_t)(TRANSFER_PEERS_BIT | take(run)), OUTCOME_STALE);
+    break;
   case 6: return lie(run);
   }
   require(transfers_pending(run->ends[which]) <= LIMIT_TRANSFERS_PER_LINK);
