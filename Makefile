@@ -70,8 +70,10 @@ $(PROGRAMS):
 # protocol's tests make chosen allocations fail (tests/unit/protocol/failing_allocator.h).
 unit-protocol_LDFLAGS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc,--wrap=free
 UNIT_FOLDERS := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard tests/unit/*/*.c)))))
+# Tests of several nodes at once run them in the simulator.
+UNIT_client_SOURCES := $(addprefix tests/sim/,apps.c sim.c sim_turn.c sim_wire.c)
 define unit_program
-$(BUILD)/tests/unit-$(1): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/unit/$(1)/*.c)) $(LIBRARY)
+$(BUILD)/tests/unit-$(1): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/unit/$(1)/*.c) $(UNIT_$(1)_SOURCES)) $(LIBRARY)
 	@mkdir -p $$(@D)
 	$$(CC) $$(CFLAGS) $$(LDFLAGS) $$(unit-$(1)_LDFLAGS) -o $$@ $$^ $$(LIBS) -lcriterion
 .PHONY: unit-$(1)
