@@ -133,7 +133,8 @@ static void keep(struct authority *authority, struct consensus *consensus) {
 static void decided(struct authority *authority, const struct agreement_effect *effect) {
   struct consensus_header header;
   enum outcome outcome;
-  struct document *text = count_votes(authority, &effect->vector, effect->certificate.epoch, effect->hash, &header, &outcome);
+  const uint8_t *previous = authority->consensus == NULL ? authority->config.network->digest : consensus_header(authority->consensus)->digest;
+  struct document *text = count_votes(authority, &effect->vector, effect->certificate.epoch, previous, &header, &outcome);
   struct document *whole = text == NULL ? NULL : compose(authority, text, &effect->certificate);
   struct consensus *consensus = NULL;
   if (whole != NULL)
