@@ -141,6 +141,9 @@ static void take_given(struct authority *authority, struct authority_link *link,
   } else if (event->about.kind == TRANSFER_AGREEMENT && link->member >= 0) {
     /* What an authority says is judged by the agreement; the transfer itself went well. */
     outcome = agreement_receive(authority->agreement, now, (uint8_t)link->member, document_bytes(document), document_len(document));
+    if (outcome != OUTCOME_OK && outcome != OUTCOME_STALE)
+      trace_write(authority->config.trace, TRACE_DEBUG, "authority", "authority %s said something useless: %s",
+                  authority->config.network->authorities[link->member].name, outcome_name(outcome));
     if (outcome == OUTCOME_DIRECTORY_SPLIT) {
       authority->split = true;
       authority_write(authority, WRITE_EVIDENCE, AUTHORITY_EVIDENCE_FILE, document_take(event->document));
