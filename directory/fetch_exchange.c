@@ -121,9 +121,10 @@ static void follow_state(struct exchange *exchange) {
 
 /* True if it ended the exchange; ret_outcome: how. */
 static bool take_delivery(struct exchange *exchange, instant now, const struct delivery *delivery, enum outcome *ret_outcome) {
+  if (delivery->kind == DELIVERY_TIME) return false;
   if (delivery->kind != DELIVERY_TRANSFER) {
     *ret_outcome = OUTCOME_PROTOCOL_VIOLATION;
-    return delivery->kind != DELIVERY_TIME;
+    return true;
   }
   const struct transfer_event *event = &delivery->transfer;
   if (event->kind == TRANSFER_ASKED) {
@@ -186,7 +187,7 @@ void fetch_event(struct fetch *fetch, instant now, const struct event *event) {
   struct exchange *exchange = find(fetch, event->id);
   if (exchange == NULL) return;
   if (event->kind == EVENT_RESOLVED) resolved(exchange, now, event);
-  else if (event->kind == EVENT_CONNECTED) trunk_make_ready(exchange->trunk);
+  else if (event->kind == EVENT_CONNECTED) follow_state(exchange); /* the first message is work */
   else fetch_end_exchange(exchange, now, event->kind == EVENT_EOF ? OUTCOME_CONNECTION_RESET : event->outcome);
 }
 

@@ -115,7 +115,7 @@ static bool parse_port(struct text text, uint16_t *ret) {
   return true;
 }
 
-/* [ADDR-1] */
+/* [ADDR-1] The port stands behind the last colon, and only IPv6 needs brackets to tell. */
 bool address_parse(const char *text, size_t len, struct address *ret) {
   if (len >= ADDRESS_TEXT_BYTES) return false;
   const char *end = text + len, *colon = end;
@@ -259,6 +259,7 @@ bool address_is_private(const struct address *address) {
   return true; /* no address is on no internet */
 }
 
+/* [ADDR-5] */
 bool address_same_neighbourhood(const struct address *a, const struct address *b) {
   if (a->family != b->family || a->family == ADDRESS_NONE) return false;
   return prefix_equal(a->bytes, b->bytes, a->family == ADDRESS_IPV4 ? 16 : 32);

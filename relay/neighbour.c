@@ -70,12 +70,6 @@ struct neighbour *neighbour_reach(struct shard *shard, instant now, const struct
   return neighbour;
 }
 
-void neighbour_connected(struct shard *shard, struct neighbour *neighbour, instant now) {
-  (void)shard;
-  (void)now;
-  trunk_make_ready(neighbour->trunk);
-}
-
 /* [LINK-6] The identity that message 3 named is looked up, and the key that was proved compared with its. */
 static enum outcome admit(struct shard *shard, struct neighbour *neighbour) {
   struct link *link = trunk_link(neighbour->trunk);
@@ -106,6 +100,11 @@ static enum outcome follow_state(struct shard *shard, struct neighbour *neighbou
   if (link_state(link) == LINK_AWAITING_ADMISSION) outcome = admit(shard, neighbour);
   if (outcome == OUTCOME_OK && link_state(link) == LINK_OPEN && !neighbour->is_open) link_opened(shard, neighbour, now);
   return outcome;
+}
+
+void neighbour_connected(struct shard *shard, struct neighbour *neighbour, instant now) {
+  trunk_make_ready(neighbour->trunk);
+  follow_state(shard, neighbour, now); /* the first message is work, too */
 }
 
 void neighbour_work(struct shard *shard, struct neighbour *neighbour, instant now) {

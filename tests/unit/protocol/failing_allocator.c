@@ -75,7 +75,7 @@ int64_t failing_allocator_live(void) {
 
 void failing_allocator_watch(const void *bytes, size_t len) {
   cr_assert(len <= sizeof pattern);
-  memcpy(pattern, bytes, len);
+  if (len > 0) memcpy(pattern, bytes, len);
   pattern_len = len;
   freed_with_pattern = 0;
 }

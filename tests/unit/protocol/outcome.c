@@ -30,7 +30,7 @@ Test(outcome, what_nobody_defined_is_refused_and_still_has_a_text) {
   cr_assert(!outcome_from_name("no-rout", &outcome));
   cr_assert(!outcome_from_name("NO-ROUTE", &outcome));
   cr_assert_str_eq(outcome_name((enum outcome)25), "system-failed");
-  cr_assert_str_eq(outcome_name((enum outcome)-1), "system-failed");
+  cr_assert_str_eq(outcome_name((enum outcome) - 1), "system-failed");
 }
 
 Test(outcome, each_can_be_told_from_every_other_and_says_what_to_do) {
@@ -44,7 +44,8 @@ Test(outcome, each_can_be_told_from_every_other_and_says_what_to_do) {
     bool success = outcome == OUTCOME_OK || outcome == OUTCOME_DONE;
     int exit_code = outcome_exit_code(outcome);
     cr_assert((exit_code == 0) == success && exit_code >= 0 && exit_code < 126, "%d", code);
-    cr_assert((outcome_socks_reply(outcome) == 0) == success && outcome_socks_reply(outcome) <= 8, "%d", code);
+    cr_assert((outcome_socks_reply(outcome) == 0) == success && outcome_socks_reply(outcome) <= 8, "%d",
+              code);
     if (success) continue;
     cr_assert(exit_code >= 20 && !exit_code_taken[exit_code], "exit code %d is taken", exit_code);
     exit_code_taken[exit_code] = true;

@@ -14,7 +14,8 @@ static instant model_deadline(const instant due[TIMERS]) {
 }
 
 /* Everything due by `now` comes out, each once, in the order of time. */
-static void expire_all(struct timer_heap *heap, struct timer timers[TIMERS], instant due[TIMERS], instant now) {
+static void expire_all(struct timer_heap *heap, struct timer timers[TIMERS], instant due[TIMERS],
+                       instant now) {
   instant last = 0;
   for (struct timer *timer; (timer = timer_heap_expired(heap, now));) {
     int i = (int)(timer - timers);
