@@ -47,6 +47,7 @@ struct driver *driver_new(const struct driver_config *config) {
   }
   exchange_join(config->exchange, config->index, driver->loop);
   driver->now = loop_now();
+  driver->has_work = true; /* the first turn does not wait: the machine has heard of nothing yet */
   return driver;
 }
 
