@@ -15,7 +15,15 @@ uint32_t agreement_leader(const struct agreement *m, uint32_t view) {
   return (uint32_t)((m->ballot.epoch % m->members.n + view % m->members.n) % m->members.n);
 }
 
-uint64_t agreement_status_period(const struct agreement *m) { return m->timing.view_first / 8 + 1; }
+uint64_t agreement_view_length(const struct agreement *m) {
+  /* [AGREE-13] Doubling, capped: uncapped, a flood of 12 h would end in a view of 8.5 h. */
+  uint64_t length = m->timing.view_first;
+  for (uint32_t i = 0; i < m->ballot.view && length < m->timing.view_most; i++) length *= 2;
+  return length < m->timing.view_most ? length : m->timing.view_most;
+}
+
+/* [AGREE-14] It grows with the view, so what is lost in a flood is not asked for ever faster. */
+uint64_t agreement_status_period(const struct agreement *m) { return agreement_view_length(m) / 8 + 1; }
 
 void agreement_ballot_changed(struct agreement *m) { m->version++; }
 

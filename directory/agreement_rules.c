@@ -65,11 +65,7 @@ bool agreement_find_decided(struct agreement *m, struct agreement_vector *ret_ve
 /* Views */
 
 static void start_view(struct agreement *m, instant now) {
-  /* [AGREE-13] Doubling, capped: uncapped, a flood of 12 h would end in a view of 8.5 h. */
-  uint64_t length = m->timing.view_first;
-  for (uint32_t i = 0; i < m->ballot.view && length < m->timing.view_most; i++) length *= 2;
-  if (length > m->timing.view_most) length = m->timing.view_most;
-  m->view_ends = instant_after(now, length);
+  m->view_ends = instant_after(now, agreement_view_length(m));
   m->propose_at = instant_after(now, m->timing.view_first / 4);
   m->is_late = false;
 }
