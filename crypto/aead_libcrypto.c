@@ -53,15 +53,15 @@ static bool process(EVP_CIPHER_CTX *context, uint8_t *data, size_t len) {
          EVP_CipherFinal_ex(context, data + len, &out_len) == 1;
 }
 
-static bool seal(struct aead *aead, const uint8_t nonce[AEAD_NONCE_BYTES], const uint8_t *associated, size_t associated_len,
-                 uint8_t *data, size_t len) {
+static bool encrypt(struct aead *aead, const uint8_t nonce[AEAD_NONCE_BYTES], const uint8_t *associated, size_t associated_len,
+                    uint8_t *data, size_t len) {
   EVP_CIPHER_CTX *context = aead->libcrypto;
   return begin(context, nonce, 1, associated, associated_len) && process(context, data, len) &&
          EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, AEAD_TAG_BYTES, data + len) == 1;
 }
 
-static bool open(struct aead *aead, const uint8_t nonce[AEAD_NONCE_BYTES], const uint8_t *associated, size_t associated_len,
-                 uint8_t *data, size_t len) {
+static bool decrypt(struct aead *aead, const uint8_t nonce[AEAD_NONCE_BYTES], const uint8_t *associated, size_t associated_len,
+                    uint8_t *data, size_t len) {
   EVP_CIPHER_CTX *context = aead->libcrypto;
   return begin(context, nonce, 0, associated, associated_len) &&
          EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, AEAD_TAG_BYTES, data + len) == 1 && process(context, data, len);
@@ -73,7 +73,7 @@ static void release(struct aead *aead) {
 }
 
 const struct aead_functions aead_libcrypto = {
-  .name = "libcrypto", .has_suite = has_suite, .set_key = set_key, .seal = seal, .open = open, .release = release,
+  .name = "libcrypto", .has_suite = has_suite, .set_key = set_key, .seal = encrypt, .open = decrypt, .release = release,
 };
 
 #endif

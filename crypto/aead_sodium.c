@@ -24,8 +24,8 @@ static bool set_key(struct aead *aead, enum aead_suite suite, const uint8_t key[
   return true;
 }
 
-static bool seal(struct aead *aead, const uint8_t nonce[AEAD_NONCE_BYTES], const uint8_t *associated, size_t associated_len,
-                 uint8_t *data, size_t len) {
+static bool encrypt(struct aead *aead, const uint8_t nonce[AEAD_NONCE_BYTES], const uint8_t *associated, size_t associated_len,
+                    uint8_t *data, size_t len) {
   if (aead->suite == AEAD_AES256_GCM)
     return crypto_aead_aes256gcm_encrypt_detached_afternm(data, data + len, NULL, data, len, associated, associated_len, NULL,
                                                           nonce, expanded(aead)) == 0;
@@ -33,8 +33,8 @@ static bool seal(struct aead *aead, const uint8_t nonce[AEAD_NONCE_BYTES], const
                                                             NULL, nonce, aead->state) == 0;
 }
 
-static bool open(struct aead *aead, const uint8_t nonce[AEAD_NONCE_BYTES], const uint8_t *associated, size_t associated_len,
-                 uint8_t *data, size_t len) {
+static bool decrypt(struct aead *aead, const uint8_t nonce[AEAD_NONCE_BYTES], const uint8_t *associated, size_t associated_len,
+                    uint8_t *data, size_t len) {
   if (aead->suite == AEAD_AES256_GCM)
     return crypto_aead_aes256gcm_decrypt_detached_afternm(data, NULL, data, len, data + len, associated, associated_len, nonce,
                                                           expanded(aead)) == 0;
@@ -45,5 +45,5 @@ static bool open(struct aead *aead, const uint8_t nonce[AEAD_NONCE_BYTES], const
 static void release(struct aead *aead) { sodium_memzero(aead->state, sizeof aead->state); }
 
 const struct aead_functions aead_libsodium = {
-  .name = "libsodium", .has_suite = has_suite, .set_key = set_key, .seal = seal, .open = open, .release = release,
+  .name = "libsodium", .has_suite = has_suite, .set_key = set_key, .seal = encrypt, .open = decrypt, .release = release,
 };

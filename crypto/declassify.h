@@ -1,7 +1,7 @@
 /* Says that bytes computed from a secret are public from here on, and may be branched on.
  * Spec: specs/kem.md [KEM-8]. Called where a standard publishes a value that it derives from a secret.
- * In a program it is nothing. Built with TUNIC_CHECK_CONSTANT_TIME=1 it tells valgrind, under which
- * tests/vectors/constant_time.c runs with every secret marked undefined.
+ * Built with TUNIC_CHECK_CONSTANT_TIME it tells valgrind, for tests/vectors/constant_time.c.
+ * Never does anything in a program: there it is empty.
  */
 #ifndef TUNIC_CRYPTO_DECLASSIFY_H
 #define TUNIC_CRYPTO_DECLASSIFY_H

@@ -34,7 +34,8 @@ static void add_block(uint64_t lanes[KECCAK_LANES], const uint8_t *block, size_t
 }
 
 /* Leaves the last block added and not yet permuted: squeezing permutes before each block it gives. */
-static void absorb(uint64_t lanes[KECCAK_LANES], const uint8_t *input, size_t len, size_t rate, uint8_t suffix) {
+static void absorb(uint64_t lanes[KECCAK_LANES], const uint8_t *input, size_t len, size_t rate,
+                   uint8_t suffix) {
   memset(lanes, 0, KECCAK_LANES * sizeof *lanes);
   for (; len >= rate; input += rate, len -= rate) {
     add_block(lanes, input, rate);

@@ -1,5 +1,5 @@
 /* Keccak (FIPS 202): SHA3-256, SHA3-512, SHAKE256, and SHAKE128 a block at a time.
- * Spec: specs/kem.md [KEM-1]. Called by mlkem768*.c alone: ML-KEM names these functions; libsodium lacks them.
+ * Spec: specs/kem.md [KEM-1]. Called by mlkem768*.c alone: ML-KEM needs these and libsodium lacks them.
  * Constant-time in the contents of its input; its time depends on lengths only. Wipes its state.
  * Never used for anything else here: hashing and key derivation elsewhere are BLAKE2b.
  */

@@ -1,5 +1,5 @@
 /* Keccak-f[1600] (FIPS 202 section 3), written once for any type that has the operators ^ & ~ << >>.
- * Spec: specs/kem.md [KEM-1]. Included by keccak.c (one uint64_t: one sponge) and keccak_x4.c (four: four sponges).
+ * Spec: specs/kem.md [KEM-1]. Included by keccak.c (one sponge) and keccak_x4.c (four).
  * The includer defines KECCAK_LANE, the type of a lane, and KECCAK_INLINE, how its functions are declared.
  * Never branches or indexes on the state.
  */
@@ -34,8 +34,8 @@ KECCAK_INLINE void keccak_chi(KECCAK_LANE *to, KECCAK_LANE b0, KECCAK_LANE b1, K
   to[4] = b4 ^ (~b0 & b1);
 }
 
-/* One round: lane (x, y) is at 5y + x. Each plane of the result takes its five lanes where pi (3.2.3) put them,
- * turned by rho's offset (3.2.2), with theta's column sum (3.2.1) added on the way. */
+/* One round: lane (x, y) is at 5y + x. Each plane of the result takes its five lanes from where pi (3.2.3)
+ * says, turned by rho's offset (3.2.2), with theta's column sums (3.2.1) added on the way. */
 KECCAK_INLINE void keccak_round(KECCAK_LANE to[25], const KECCAK_LANE from[25], uint64_t constant) {
   KECCAK_LANE c0 = from[0] ^ from[5] ^ from[10] ^ from[15] ^ from[20];
   KECCAK_LANE c1 = from[1] ^ from[6] ^ from[11] ^ from[16] ^ from[21];
@@ -51,13 +51,17 @@ KECCAK_INLINE void keccak_round(KECCAK_LANE to[25], const KECCAK_LANE from[25], 
              keccak_rotate(from[18] ^ d3, 21), keccak_rotate(from[24] ^ d4, 14));
   to[0] ^= constant;
   keccak_chi(to + 5, keccak_rotate(from[3] ^ d3, 28), keccak_rotate(from[9] ^ d4, 20),
-             keccak_rotate(from[10] ^ d0, 3), keccak_rotate(from[16] ^ d1, 45), keccak_rotate(from[22] ^ d2, 61));
+             keccak_rotate(from[10] ^ d0, 3), keccak_rotate(from[16] ^ d1, 45),
+             keccak_rotate(from[22] ^ d2, 61));
   keccak_chi(to + 10, keccak_rotate(from[1] ^ d1, 1), keccak_rotate(from[7] ^ d2, 6),
-             keccak_rotate(from[13] ^ d3, 25), keccak_rotate(from[19] ^ d4, 8), keccak_rotate(from[20] ^ d0, 18));
+             keccak_rotate(from[13] ^ d3, 25), keccak_rotate(from[19] ^ d4, 8),
+             keccak_rotate(from[20] ^ d0, 18));
   keccak_chi(to + 15, keccak_rotate(from[4] ^ d4, 27), keccak_rotate(from[5] ^ d0, 36),
-             keccak_rotate(from[11] ^ d1, 10), keccak_rotate(from[17] ^ d2, 15), keccak_rotate(from[23] ^ d3, 56));
+             keccak_rotate(from[11] ^ d1, 10), keccak_rotate(from[17] ^ d2, 15),
+             keccak_rotate(from[23] ^ d3, 56));
   keccak_chi(to + 20, keccak_rotate(from[2] ^ d2, 62), keccak_rotate(from[8] ^ d3, 55),
-             keccak_rotate(from[14] ^ d4, 39), keccak_rotate(from[15] ^ d0, 41), keccak_rotate(from[21] ^ d1, 2));
+             keccak_rotate(from[14] ^ d4, 39), keccak_rotate(from[15] ^ d0, 41),
+             keccak_rotate(from[21] ^ d1, 2));
 }
 
 /* Two rounds a turn, to and fro between the state and a copy, so that nothing is moved. */

@@ -6,7 +6,7 @@
 #include <sodium.h>
 #include <string.h>
 
-/* One lane of each of four sponges: the compiler gives the type the operators of uint64_t, element by element. */
+/* One lane of each of four sponges: a type with the operators of uint64_t, element by element. */
 typedef uint64_t four_lanes __attribute__((vector_size(32)));
 
 #define KECCAK_LANE four_lanes
@@ -21,7 +21,8 @@ __attribute__((target("avx2"))) static void permute(uint64_t lanes[KECCAK_LANES]
 }
 
 /* x86 is little-endian, as FIPS 202 lays out lanes: bytes are copied as they are. */
-void keccak_x4_shake_init(struct keccak_x4 *sponges, size_t rate, const uint8_t *const inputs[KECCAK_X4], size_t len) {
+void keccak_x4_shake_init(struct keccak_x4 *sponges, size_t rate, const uint8_t *const inputs[KECCAK_X4],
+                          size_t len) {
   assert(len < rate && rate <= KECCAK_MAX_RATE);
   memset(sponges, 0, sizeof *sponges);
   uint64_t block[KECCAK_MAX_RATE / 8];

@@ -1,5 +1,5 @@
 /* Four SHAKE sponges side by side in the 256-bit registers of AVX2, for short inputs of one length.
- * Spec: specs/kem.md [KEM-1], [KEM-9]. Called by mlkem768_avx2.c alone, which has checked that the processor has AVX2.
+ * Spec: specs/kem.md [KEM-1], [KEM-9]. Called by mlkem768_avx2_sample.c alone, where there is AVX2.
  * Constant-time in inputs and state. The caller wipes a sponge that absorbed secrets.
  * Exists on x86-64 only; elsewhere keccak.h does the same one at a time.
  */
@@ -20,9 +20,10 @@ struct keccak_x4 {
 };
 
 /* Four inputs of `len` bytes, less than `rate`, which is KECCAK_SHAKE128_RATE or KECCAK_SHAKE256_RATE. */
-void keccak_x4_shake_init(struct keccak_x4 *sponges, size_t rate, const uint8_t *const inputs[KECCAK_X4], size_t len);
+void keccak_x4_shake_init(struct keccak_x4 *sponges, size_t rate, const uint8_t *const inputs[KECCAK_X4],
+                          size_t len);
 
-/* The next `len` bytes of each sponge, at most the rate and a multiple of 8; what is left of a block is lost. */
+/* The next `len` bytes of each sponge: at most the rate, a multiple of 8; the rest of a block is lost. */
 void keccak_x4_squeeze(struct keccak_x4 *sponges, uint8_t *const ret_blocks[KECCAK_X4], size_t len);
 
 #endif

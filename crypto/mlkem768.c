@@ -22,10 +22,12 @@ enum {
 _Static_assert((int)MLKEM768_PUBLIC_KEY_BYTES == (int)VECTOR_BYTES + (int)MLKEM768_SEED_BYTES, "t, then rho");
 _Static_assert(MLKEM768_SECRET_KEY_BYTES == SECRET_Z + MLKEM768_SEED_BYTES, "s, ek, H(ek), z");
 _Static_assert(MLKEM768_CIPHERTEXT_BYTES == MLKEM768_K * U_BYTES + V_BYTES, "u, then v");
-_Static_assert((int)MLKEM768_ENCAPS_SEED_BYTES == (int)MLKEM768_MESSAGE_BYTES, "m is the message that is encrypted");
+_Static_assert((int)MLKEM768_ENCAPS_SEED_BYTES == (int)MLKEM768_MESSAGE_BYTES,
+               "m is the message that is encrypted");
 _Static_assert(MLKEM768_KEY_SEED_BYTES == 2 * MLKEM768_SEED_BYTES, "d, then z");
 
-static void encode_vector(uint8_t ret_bytes[VECTOR_BYTES], const struct mlkem768_polynomial vector[MLKEM768_K]) {
+static void encode_vector(uint8_t ret_bytes[VECTOR_BYTES],
+                          const struct mlkem768_polynomial vector[MLKEM768_K]) {
   for (size_t i = 0; i < MLKEM768_K; i++) {
     mlkem768_polynomial_encode(ret_bytes + i * MLKEM768_POLYNOMIAL_BYTES, &vector[i]);
   }
@@ -37,7 +39,7 @@ static void decode_vector(struct mlkem768_polynomial ret[MLKEM768_K], const uint
   }
 }
 
-/* K-PKE.KeyGen (algorithm 13) from line 2: ek = (t, rho) with t = A s + e, and dk_pke = s, both in the NTT domain. */
+/* K-PKE.KeyGen (algorithm 13) from line 2: ek = (t, rho) with t = A s + e, dk_pke = s, in the NTT domain. */
 static void generate(const struct mlkem768_implementation *on, uint8_t public_key[MLKEM768_PUBLIC_KEY_BYTES],
                      uint8_t secret[VECTOR_BYTES], const uint8_t rho[MLKEM768_SEED_BYTES],
                      const uint8_t sigma[MLKEM768_SEED_BYTES]) {
@@ -64,7 +66,8 @@ static void generate(const struct mlkem768_implementation *on, uint8_t public_ke
 static void encrypt(const struct mlkem768_implementation *on, uint8_t ciphertext[MLKEM768_CIPHERTEXT_BYTES],
                     const uint8_t public_key[MLKEM768_PUBLIC_KEY_BYTES],
                     const uint8_t message[MLKEM768_MESSAGE_BYTES], const uint8_t coins[MLKEM768_SEED_BYTES]) {
-  struct mlkem768_polynomial matrix[MLKEM768_MATRIX_ENTRIES], t[MLKEM768_K], noise[MLKEM768_MAX_NOISE], sum, lifted;
+  struct mlkem768_polynomial matrix[MLKEM768_MATRIX_ENTRIES], t[MLKEM768_K], noise[MLKEM768_MAX_NOISE], sum,
+      lifted;
   struct mlkem768_polynomial *y = noise, *e1 = noise + MLKEM768_K, *e2 = noise + 2 * MLKEM768_K;
   decode_vector(t, public_key);
   on->expand_matrix(matrix, public_key + VECTOR_BYTES, true);
@@ -109,8 +112,10 @@ static void decrypt(const struct mlkem768_implementation *on, uint8_t ret_messag
 }
 
 /* [KEM-3] ML-KEM.KeyGen_internal (algorithm 16). */
-void mlkem768_keypair_on(const struct mlkem768_implementation *on, uint8_t public_key[MLKEM768_PUBLIC_KEY_BYTES],
-                         uint8_t secret_key[MLKEM768_SECRET_KEY_BYTES], const uint8_t seed[MLKEM768_KEY_SEED_BYTES]) {
+void mlkem768_keypair_on(const struct mlkem768_implementation *on,
+                         uint8_t public_key[MLKEM768_PUBLIC_KEY_BYTES],
+                         uint8_t secret_key[MLKEM768_SECRET_KEY_BYTES],
+                         const uint8_t seed[MLKEM768_KEY_SEED_BYTES]) {
   uint8_t input[MLKEM768_SEED_BYTES + 1], halves[KECCAK_SHA3_512_BYTES];
   const uint8_t *rho = halves, *sigma = halves + MLKEM768_SEED_BYTES;
   memcpy(input, seed, MLKEM768_SEED_BYTES);
@@ -137,8 +142,8 @@ bool mlkem768_public_key_is_canonical(const uint8_t public_key[MLKEM768_PUBLIC_K
 }
 
 /* (K, r) = G(m || H(ek)): line 1 of algorithm 17, line 6 of algorithm 18. */
-static void derive(uint8_t ret_shared_and_coins[KECCAK_SHA3_512_BYTES], const uint8_t message[MLKEM768_MESSAGE_BYTES],
-                   const uint8_t public_key_hash[HASH_BYTES]) {
+static void derive(uint8_t ret_shared_and_coins[KECCAK_SHA3_512_BYTES],
+                   const uint8_t message[MLKEM768_MESSAGE_BYTES], const uint8_t public_key_hash[HASH_BYTES]) {
   uint8_t input[MLKEM768_MESSAGE_BYTES + HASH_BYTES];
   memcpy(input, message, MLKEM768_MESSAGE_BYTES);
   memcpy(input + MLKEM768_MESSAGE_BYTES, public_key_hash, HASH_BYTES);
@@ -147,7 +152,8 @@ static void derive(uint8_t ret_shared_and_coins[KECCAK_SHA3_512_BYTES], const ui
 }
 
 /* [KEM-5] ML-KEM.Encaps_internal (algorithm 17), behind section 7.2's check of the key. */
-bool mlkem768_encapsulate_on(const struct mlkem768_implementation *on, uint8_t ciphertext[MLKEM768_CIPHERTEXT_BYTES],
+bool mlkem768_encapsulate_on(const struct mlkem768_implementation *on,
+                             uint8_t ciphertext[MLKEM768_CIPHERTEXT_BYTES],
                              uint8_t shared[MLKEM768_SHARED_BYTES],
                              const uint8_t public_key[MLKEM768_PUBLIC_KEY_BYTES],
                              const uint8_t seed[MLKEM768_ENCAPS_SEED_BYTES]) {
@@ -161,8 +167,8 @@ bool mlkem768_encapsulate_on(const struct mlkem768_implementation *on, uint8_t c
   return true;
 }
 
-/* [KEM-8] All ones if the two differ, else zero. Looks at every byte, and the result passes through a volatile, so that
- * no compiler can see that it is one of two values and branch on which. */
+/* [KEM-8] All ones if the two differ, else zero. Looks at every byte, and the result passes through a
+ * volatile, so that no compiler can see that it is one of two values and branch on which. */
 static uint8_t mask_of_difference(const uint8_t *a, const uint8_t *b, size_t len) {
   unsigned difference = 0;
   for (size_t i = 0; i < len; i++) difference |= a[i] ^ b[i];
@@ -170,12 +176,13 @@ static uint8_t mask_of_difference(const uint8_t *a, const uint8_t *b, size_t len
   return mask;
 }
 
-/* [KEM-6] ML-KEM.Decaps_internal (algorithm 18). Both secrets are always computed and the choice is made with a mask:
- * who sends a wrong ciphertext learns nothing from the answer nor from when it comes. */
+/* [KEM-6] ML-KEM.Decaps_internal (algorithm 18). Both secrets are always computed and the choice is made with
+ * a mask: who sends a wrong ciphertext learns nothing from the answer nor from when it comes. */
 void mlkem768_decapsulate_on(const struct mlkem768_implementation *on, uint8_t shared[MLKEM768_SHARED_BYTES],
                              const uint8_t ciphertext[MLKEM768_CIPHERTEXT_BYTES],
                              const uint8_t secret_key[MLKEM768_SECRET_KEY_BYTES]) {
-  uint8_t message[MLKEM768_MESSAGE_BYTES], shared_and_coins[KECCAK_SHA3_512_BYTES], rejected[MLKEM768_SHARED_BYTES];
+  uint8_t message[MLKEM768_MESSAGE_BYTES], shared_and_coins[KECCAK_SHA3_512_BYTES],
+      rejected[MLKEM768_SHARED_BYTES];
   uint8_t again[MLKEM768_CIPHERTEXT_BYTES], input[MLKEM768_SEED_BYTES + MLKEM768_CIPHERTEXT_BYTES];
   decrypt(on, message, ciphertext, secret_key);
   derive(shared_and_coins, message, secret_key + SECRET_HASH);
@@ -200,12 +207,14 @@ static const struct mlkem768_implementation *fastest(void) {
   return avx2 ? avx2 : mlkem768_portable();
 }
 
-void mlkem768_keypair(uint8_t public_key[MLKEM768_PUBLIC_KEY_BYTES], uint8_t secret_key[MLKEM768_SECRET_KEY_BYTES],
+void mlkem768_keypair(uint8_t public_key[MLKEM768_PUBLIC_KEY_BYTES],
+                      uint8_t secret_key[MLKEM768_SECRET_KEY_BYTES],
                       const uint8_t seed[MLKEM768_KEY_SEED_BYTES]) {
   mlkem768_keypair_on(fastest(), public_key, secret_key, seed);
 }
 
-bool mlkem768_encapsulate(uint8_t ciphertext[MLKEM768_CIPHERTEXT_BYTES], uint8_t shared[MLKEM768_SHARED_BYTES],
+bool mlkem768_encapsulate(uint8_t ciphertext[MLKEM768_CIPHERTEXT_BYTES],
+                          uint8_t shared[MLKEM768_SHARED_BYTES],
                           const uint8_t public_key[MLKEM768_PUBLIC_KEY_BYTES],
                           const uint8_t seed[MLKEM768_ENCAPS_SEED_BYTES]) {
   return mlkem768_encapsulate_on(fastest(), ciphertext, shared, public_key, seed);

@@ -14,19 +14,21 @@ enum {
   MLKEM768_SECRET_KEY_BYTES = 2400, /* the expanded form of FIPS 203: dk_pke, ek, H(ek), z */
   MLKEM768_CIPHERTEXT_BYTES = 1088,
   MLKEM768_SHARED_BYTES = 32,
-  MLKEM768_KEY_SEED_BYTES = 64,     /* d then z */
-  MLKEM768_ENCAPS_SEED_BYTES = 32,  /* m */
+  MLKEM768_KEY_SEED_BYTES = 64,    /* d then z */
+  MLKEM768_ENCAPS_SEED_BYTES = 32, /* m */
 };
 
 /* Algorithm 16: a key pair from its seed. */
-void mlkem768_keypair(uint8_t public_key[MLKEM768_PUBLIC_KEY_BYTES], uint8_t secret_key[MLKEM768_SECRET_KEY_BYTES],
+void mlkem768_keypair(uint8_t public_key[MLKEM768_PUBLIC_KEY_BYTES],
+                      uint8_t secret_key[MLKEM768_SECRET_KEY_BYTES],
                       const uint8_t seed[MLKEM768_KEY_SEED_BYTES]);
 
 /* Section 7.2's modulus check: every coefficient of the encoded key is below q. */
 bool mlkem768_public_key_is_canonical(const uint8_t public_key[MLKEM768_PUBLIC_KEY_BYTES]);
 
 /* Algorithm 17. False, and nothing written, if the key is not canonical. */
-bool mlkem768_encapsulate(uint8_t ciphertext[MLKEM768_CIPHERTEXT_BYTES], uint8_t shared[MLKEM768_SHARED_BYTES],
+bool mlkem768_encapsulate(uint8_t ciphertext[MLKEM768_CIPHERTEXT_BYTES],
+                          uint8_t shared[MLKEM768_SHARED_BYTES],
                           const uint8_t public_key[MLKEM768_PUBLIC_KEY_BYTES],
                           const uint8_t seed[MLKEM768_ENCAPS_SEED_BYTES]);
 

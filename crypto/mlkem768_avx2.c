@@ -7,8 +7,8 @@
 #include "crypto/mlkem768_avx2_sample.h"
 #include "crypto/mlkem768_zetas.h"
 
-/* The same transforms as mlkem768_portable.c, sixteen coefficients a register, with the same reductions at the same
- * places: every intermediate value is equal, so its comments on ranges hold here too. */
+/* [KEM-9] The same transforms as mlkem768_portable.c, sixteen coefficients a register, with the same
+ * reductions at the same places: every intermediate value is equal, and its ranges hold here too. */
 #define AVX2 __attribute__((target("avx2")))
 #define AVX2_INLINE static inline __attribute__((always_inline, target("avx2")))
 
@@ -22,18 +22,19 @@ struct two {
 };
 
 AVX2_INLINE sixteen load(const struct mlkem768_polynomial *p, size_t i) {
-  return _mm256_load_si256((const __m256i *)&p->at[i * PER_REGISTER]);
+  return _mm256_load_si256((const void *)&p->at[i * PER_REGISTER]);
 }
 
 AVX2_INLINE void store(struct mlkem768_polynomial *p, size_t i, sixteen a) {
-  _mm256_store_si256((__m256i *)&p->at[i * PER_REGISTER], a);
+  _mm256_store_si256((void *)&p->at[i * PER_REGISTER], a);
 }
 
-/* [KEM-8] a b 2^-16 modulo q: Montgomery's reduction. The low halves of a b and of the multiple of q are equal, so the
- * difference of the high halves is exact. */
+/* [KEM-8] a b 2^-16 modulo q: Montgomery's reduction. The low halves of a b and of the multiple of q are
+ * equal, so the difference of the high halves is exact. */
 AVX2_INLINE sixteen multiply(sixteen a, sixteen b) {
   sixteen multiple = _mm256_mullo_epi16(a, _mm256_mullo_epi16(b, _mm256_set1_epi16(MLKEM768_INVERSE_Q)));
-  return _mm256_sub_epi16(_mm256_mulhi_epi16(a, b), _mm256_mulhi_epi16(multiple, _mm256_set1_epi16(MLKEM768_Q)));
+  return _mm256_sub_epi16(_mm256_mulhi_epi16(a, b),
+                          _mm256_mulhi_epi16(multiple, _mm256_set1_epi16(MLKEM768_Q)));
 }
 
 /* [KEM-8] Barrett's reduction: the rounding multiplication by 2^5 is a rounding shift by 10. */
@@ -52,11 +53,12 @@ AVX2_INLINE struct two inverse_butterfly(struct two x, sixteen zeta) {
   return (struct two){_mm256_add_epi16(x.low, x.high), multiply(_mm256_sub_epi16(x.high, x.low), zeta)};
 }
 
-/* In the last three layers (the first three of the inverse) both halves of a butterfly lie in one register. For two
- * registers together, each of these three exchanges brings the lower halves into one and the upper into the other.
- * Each undoes itself. */
+/* In the last three layers (the first three of the inverse) both halves of a butterfly lie in one register.
+ * For two registers together, each of these three exchanges brings the lower halves into one and the upper
+ * into the other. Each undoes itself. */
 AVX2_INLINE struct two exchange_eights(struct two x) {
-  return (struct two){_mm256_permute2x128_si256(x.low, x.high, 0x20), _mm256_permute2x128_si256(x.low, x.high, 0x31)};
+  return (struct two){_mm256_permute2x128_si256(x.low, x.high, 0x20),
+                      _mm256_permute2x128_si256(x.low, x.high, 0x31)};
 }
 
 AVX2_INLINE struct two exchange_fours(struct two x) {
@@ -70,17 +72,17 @@ AVX2_INLINE struct two exchange_twos(struct two x) {
 
 /* Four or eight constants in a row, each repeated to fill a quarter or an eighth of a register. */
 AVX2_INLINE sixteen spread_four(const int16_t *constants) {
-  sixteen quarters = _mm256_cvtepu16_epi64(_mm_loadl_epi64((const __m128i *)constants));
+  sixteen quarters = _mm256_cvtepu16_epi64(_mm_loadl_epi64((const void *)constants));
   quarters = _mm256_or_si256(quarters, _mm256_slli_epi64(quarters, 16));
   return _mm256_or_si256(quarters, _mm256_slli_epi64(quarters, 32));
 }
 
 AVX2_INLINE sixteen spread_eight(const int16_t *constants) {
-  sixteen eighths = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)constants));
+  sixteen eighths = _mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)constants));
   return _mm256_or_si256(eighths, _mm256_slli_epi32(eighths, 16));
 }
 
-/* The zetas of the 32 coefficients of `pair` (of 8) in each of these layers, in the order the exchanges leave. */
+/* The zetas of the 32 coefficients of `pair` (of 8) in each of these layers, in the exchanges' order. */
 AVX2_INLINE sixteen zetas_of_eights(size_t pair) {
   const int16_t *zeta = &mlkem768_zetas[16 + 2 * pair];
   return _mm256_set_m128i(_mm_set1_epi16(zeta[1]), _mm_set1_epi16(zeta[0]));
@@ -94,7 +96,8 @@ AVX2_INLINE sixteen zetas_of_twos(size_t pair) {
   return spread_eight(&mlkem768_zetas[64 + 8 * pair]);
 }
 
-/* The inverse takes the zetas of a layer from the last to the first: so it asks for the mirrored pair, and turns it. */
+/* The inverse takes a layer's zetas from the last to the first: it asks for the mirrored pair and turns it.
+ */
 AVX2_INLINE sixteen reversed(sixteen zetas) {
   return _mm256_permutevar8x32_epi32(zetas, _mm256_set_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
@@ -151,8 +154,8 @@ AVX2 static void inverse(struct mlkem768_polynomial *p) {
   for (size_t i = 0; i < REGISTERS; i++) store(p, i, multiply(load(p, i), scale));
 }
 
-/* The two 32-bit sums of each pair, even and odd, reduced to 16 bits each: their low and their high halves are brought
- * together into the pair's places, and the rest is Montgomery's reduction as above. */
+/* The two 32-bit sums of each pair, even and odd, reduced to 16 bits each: their low and their high halves
+ * are brought together into the pair's places, and the rest is Montgomery's reduction as above. */
 AVX2_INLINE sixteen reduce_sums(__m256i even, __m256i odd) {
   sixteen low = _mm256_blend_epi16(even, _mm256_slli_epi32(odd, 16), 0xaa);
   sixteen high = _mm256_blend_epi16(_mm256_srli_epi32(even, 16), odd, 0xaa);
@@ -160,9 +163,10 @@ AVX2_INLINE sixteen reduce_sums(__m256i even, __m256i odd) {
   return _mm256_sub_epi16(high, _mm256_mulhi_epi16(multiple, _mm256_set1_epi16(MLKEM768_Q)));
 }
 
-AVX2 static void inner_product(struct mlkem768_polynomial *ret, const struct mlkem768_polynomial a[MLKEM768_K],
+AVX2 static void inner_product(struct mlkem768_polynomial *ret,
+                               const struct mlkem768_polynomial a[MLKEM768_K],
                                const struct mlkem768_polynomial b[MLKEM768_K]) {
-  const sixteen signs = _mm256_set1_epi64x((int64_t)0xffffffff00010001); /* 1, 1, -1, -1: see the portable one */
+  const sixteen signs = _mm256_set1_epi64x((int64_t)0xffffffff00010001); /* 1, 1, -1, -1 */
   for (size_t i = 0; i < REGISTERS; i++) {
     sixteen zeta = _mm256_sign_epi16(spread_four(&mlkem768_zetas[MLKEM768_ZETAS / 2 + 4 * i]), signs);
     __m256i even = _mm256_setzero_si256(), odd = _mm256_setzero_si256();

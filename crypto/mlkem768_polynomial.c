@@ -30,8 +30,8 @@ void mlkem768_polynomial_canonicalize(struct mlkem768_polynomial *p) {
   }
 }
 
-/* Four values of d bits, the first lowest, are d / 2 whole bytes for every even d: [KEM-2], algorithms 3 to 6. The small
- * loops of this file ask to be unrolled: -O2 would not, and they would cost a third of an encapsulation. */
+/* Algorithms 3 to 6: four values of d bits, the first lowest, are d / 2 whole bytes for every even d. The
+ * small loops of this file ask to be unrolled: left to -O2 they cost a third of an encapsulation. */
 static inline void pack_four(uint8_t *to, const uint64_t values[4], unsigned d) {
   uint64_t word = values[0] | values[1] << d | values[2] << 2 * d | values[3] << 3 * d;
 #pragma GCC unroll 6
@@ -46,8 +46,8 @@ static inline void unpack_four(uint32_t ret_values[4], const uint8_t *from, unsi
   for (unsigned i = 0; i < 4; i++) ret_values[i] = (uint32_t)(word >> i * d & ((1U << d) - 1));
 }
 
-/* [KEM-8] Compress_d without a division, whose time may depend on the operand: floor(((x << d) + q / 2) / q) as a
- * multiplication by ceil(2^34 / q), which is exact for every residue and every d here (a unit test tries all). */
+/* [KEM-8] Compress_d without a division, whose time may depend on the operand: floor(((x << d) + q / 2) / q)
+ * as a multiplication by ceil(2^34 / q), exact for every residue and every d here (a unit test tries all). */
 static inline uint64_t compress(int16_t residue, unsigned d) {
   const uint64_t reciprocal = 5160670;
   uint64_t scaled = ((uint64_t)(uint16_t)residue << d) + MLKEM768_Q / 2;
@@ -58,7 +58,8 @@ static inline int16_t decompress(uint32_t value, unsigned d) {
   return (int16_t)((value * MLKEM768_Q + (1U << (d - 1))) >> d);
 }
 
-void mlkem768_polynomial_encode(uint8_t ret_bytes[MLKEM768_POLYNOMIAL_BYTES], const struct mlkem768_polynomial *p) {
+void mlkem768_polynomial_encode(uint8_t ret_bytes[MLKEM768_POLYNOMIAL_BYTES],
+                                const struct mlkem768_polynomial *p) {
   for (size_t i = 0; i < MLKEM768_N; i += 4, ret_bytes += MLKEM768_RESIDUE_BITS / 2) {
     const int16_t *c = &p->at[i];
     uint64_t values[4] = {(uint16_t)c[0], (uint16_t)c[1], (uint16_t)c[2], (uint16_t)c[3]};
@@ -66,7 +67,8 @@ void mlkem768_polynomial_encode(uint8_t ret_bytes[MLKEM768_POLYNOMIAL_BYTES], co
   }
 }
 
-void mlkem768_polynomial_decode(struct mlkem768_polynomial *ret, const uint8_t bytes[MLKEM768_POLYNOMIAL_BYTES]) {
+void mlkem768_polynomial_decode(struct mlkem768_polynomial *ret,
+                                const uint8_t bytes[MLKEM768_POLYNOMIAL_BYTES]) {
   for (size_t i = 0; i < MLKEM768_N; i += 4, bytes += MLKEM768_RESIDUE_BITS / 2) {
     uint32_t values[4];
     unpack_four(values, bytes, MLKEM768_RESIDUE_BITS);
@@ -108,21 +110,23 @@ void mlkem768_polynomial_decompress_v(struct mlkem768_polynomial *ret, const uin
   decompress_polynomial(ret, bytes, MLKEM768_V_BITS);
 }
 
-/* [KEM-8] All ones for the bit 1. Read back through a volatile, because a compiler that sees a mask made of a bit and
- * then applied to a constant may turn the pair into a branch on the bit: here that bit is the message. */
+/* [KEM-8] All ones for the bit 1. Read back through a volatile, because a compiler that sees a mask made of a
+ * bit and applied to a constant may turn the pair into a branch on the bit: here a bit of the message. */
 static uint16_t mask_of_bit(unsigned bit) {
   volatile uint16_t mask = (uint16_t)(0U - bit);
   return mask;
 }
 
-void mlkem768_polynomial_from_message(struct mlkem768_polynomial *ret, const uint8_t message[MLKEM768_MESSAGE_BYTES]) {
+void mlkem768_polynomial_from_message(struct mlkem768_polynomial *ret,
+                                      const uint8_t message[MLKEM768_MESSAGE_BYTES]) {
   const uint16_t half = (MLKEM768_Q + 1) / 2;
   for (size_t i = 0; i < MLKEM768_N; i++) {
     ret->at[i] = (int16_t)(mask_of_bit(message[i / 8] >> i % 8 & 1U) & half);
   }
 }
 
-void mlkem768_polynomial_to_message(uint8_t ret_message[MLKEM768_MESSAGE_BYTES], const struct mlkem768_polynomial *p) {
+void mlkem768_polynomial_to_message(uint8_t ret_message[MLKEM768_MESSAGE_BYTES],
+                                    const struct mlkem768_polynomial *p) {
   for (size_t i = 0; i < MLKEM768_MESSAGE_BYTES; i++) {
     uint64_t byte = 0;
 #pragma GCC unroll 8
@@ -131,10 +135,10 @@ void mlkem768_polynomial_to_message(uint8_t ret_message[MLKEM768_MESSAGE_BYTES],
   }
 }
 
-/* The candidate is always stored and the count moves on only if it is below q: the bytes come from the public seed, so
- * a branch would be allowed, but one that is mispredicted every fifth time is slow. */
-size_t mlkem768_polynomial_sample_uniform(struct mlkem768_polynomial *ret, size_t filled, const uint8_t *bytes,
-                                          size_t len) {
+/* The candidate is always stored and the count moves on only if it is below q: the bytes come from the public
+ * seed, so a branch would be allowed, but one that is mispredicted every fifth time is slow. */
+size_t mlkem768_polynomial_sample_uniform(struct mlkem768_polynomial *ret, size_t filled,
+                                          const uint8_t *bytes, size_t len) {
   assert(len % 3 == 0);
   int16_t *at = ret->at;
   for (size_t i = 0; i < len && filled < MLKEM768_N; i += 3) {
@@ -149,8 +153,8 @@ size_t mlkem768_polynomial_sample_uniform(struct mlkem768_polynomial *ret, size_
   return filled;
 }
 
-/* Two bits against two bits, sixteen coefficients a 64-bit word: each pair of bits is added in place, then each
- * coefficient is the difference of two neighbouring sums. */
+/* Two bits against two bits, sixteen coefficients a 64-bit word: each pair of bits is added in place, then
+ * each coefficient is the difference of two neighbouring sums. */
 void mlkem768_polynomial_sample_binomial(struct mlkem768_polynomial *ret,
                                          const uint8_t bytes[MLKEM768_BINOMIAL_BYTES]) {
   const uint64_t even_bits = 0x5555555555555555;

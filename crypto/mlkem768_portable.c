@@ -5,8 +5,9 @@
 #include "crypto/mlkem768_implementation.h"
 #include "crypto/mlkem768_zetas.h"
 
-/* [KEM-8] a times 2^-16 modulo q, for |a| < q 2^15; the result is in (-q, q). Signed Montgomery reduction: the multiple
- * of q that agrees with a in its low 16 bits is taken away, and the rest shifted down. No division, no comparison. */
+/* [KEM-8] a times 2^-16 modulo q, for |a| < q 2^15; the result is in (-q, q). Signed Montgomery reduction:
+ * the multiple of q that agrees with a in its low 16 bits is taken away, and the rest shifted down. Narrowing
+ * is modulo 2^16 and shifts keep the sign, as the compilers this is built with define. */
 static int16_t montgomery_reduce(int32_t a) {
   int16_t multiple = (int16_t)((uint32_t)a * (uint32_t)MLKEM768_INVERSE_Q);
   return (int16_t)((a - multiple * MLKEM768_Q) >> 16);
@@ -32,7 +33,7 @@ static void forward(struct mlkem768_polynomial *p) {
   mlkem768_polynomial_reduce(p);
 }
 
-/* Sums double in every layer: below 8 q after three, reduced once, and below 8 q again after the other four. */
+/* Sums double in every layer: below 8 q after three, reduced once, below 8 q again after the other four. */
 static void inverse(struct mlkem768_polynomial *p) {
   size_t next_zeta = MLKEM768_ZETAS - 1;
   for (size_t half = 2; half <= MLKEM768_N / 2; half *= 2) {
@@ -49,8 +50,8 @@ static void inverse(struct mlkem768_polynomial *p) {
   for (size_t i = 0; i < MLKEM768_N; i++) p->at[i] = multiply(p->at[i], MLKEM768_INVERSE_SCALE);
 }
 
-/* Algorithm 12 for each pair of coefficients, with one reduction for the sum of all entries: six products of at most
- * 4095 x 4095 stay below q 2^15. The zetas of neighbouring pairs differ in sign only. */
+/* Algorithm 12 for each pair of coefficients, with one reduction for the sum of all entries: six products of
+ * at most 4095 x 4095 stay below q 2^15. The zetas of neighbouring pairs differ in sign only. */
 static void inner_product(struct mlkem768_polynomial *ret, const struct mlkem768_polynomial a[MLKEM768_K],
                           const struct mlkem768_polynomial b[MLKEM768_K]) {
   for (size_t i = 0; i < MLKEM768_N; i += 2) {
@@ -97,7 +98,8 @@ static void expand_matrix(struct mlkem768_polynomial ret[MLKEM768_MATRIX_ENTRIES
   }
 }
 
-static void draw_noise(struct mlkem768_polynomial *ret, size_t count, const uint8_t seed[MLKEM768_SEED_BYTES]) {
+static void draw_noise(struct mlkem768_polynomial *ret, size_t count,
+                       const uint8_t seed[MLKEM768_SEED_BYTES]) {
   uint8_t input[MLKEM768_SEED_BYTES + 1], bytes[MLKEM768_BINOMIAL_BYTES];
   memcpy(input, seed, MLKEM768_SEED_BYTES);
   for (size_t i = 0; i < count; i++) {

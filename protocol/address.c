@@ -115,7 +115,7 @@ static bool parse_port(struct text text, uint16_t *ret) {
   return true;
 }
 
-/* [ADDR-1] */
+/* [ADDR-1] The port stands behind the last colon, and only IPv6 needs brackets to tell. */
 bool address_parse(const char *text, size_t len, struct address *ret) {
   if (len >= ADDRESS_TEXT_BYTES) return false;
   const char *end = text + len, *colon = end;
@@ -224,9 +224,9 @@ struct prefix {
 static bool ipv4_is_private(const uint8_t bytes[4]) {
   /* clang-format off */
   static const struct prefix PREFIXES[] = {
-      {{0}, 8},        {{10}, 8},         {{100, 64}, 10},    {{127}, 8},         {{169, 254}, 16},
-      {{172, 16}, 12}, {{192, 0, 0}, 24}, {{192, 0, 2}, 24},  {{192, 88, 99}, 24}, {{192, 168}, 16},
-      {{198, 18}, 15}, {{198, 51, 100}, 24}, {{203, 0, 113}, 24}, {{224}, 4},     {{240}, 4},
+      {{0}, 8},        {{10}, 8},            {{100, 64}, 10},     {{127}, 8},          {{169, 254}, 16},
+      {{172, 16}, 12}, {{192, 0, 0}, 24},    {{192, 0, 2}, 24},   {{192, 88, 99}, 24}, {{192, 168}, 16},
+      {{198, 18}, 15}, {{198, 51, 100}, 24}, {{203, 0, 113}, 24}, {{224}, 4},          {{240}, 4},
   };
   /* clang-format on */
   for (size_t i = 0; i < sizeof PREFIXES / sizeof PREFIXES[0]; i++)
@@ -259,6 +259,7 @@ bool address_is_private(const struct address *address) {
   return true; /* no address is on no internet */
 }
 
+/* [ADDR-5] */
 bool address_same_neighbourhood(const struct address *a, const struct address *b) {
   if (a->family != b->family || a->family == ADDRESS_NONE) return false;
   return prefix_equal(a->bytes, b->bytes, a->family == ADDRESS_IPV4 ? 16 : 32);

@@ -27,7 +27,7 @@ bool address_host_equal(const struct address *, const struct address *);
 /* [ADDR-3] Not on the public internet: loopback, private, link-local, multicast, reserved, documentation,
  * and IPv4 inside IPv6 (mapped, NAT64, 6to4) where the inner one is. */
 bool address_is_private(const struct address *);
-/* Same /16 (IPv4) or /32 (IPv6). */
+/* [ADDR-5] Same /16 (IPv4) or /32 (IPv6). */
 bool address_same_neighbourhood(const struct address *, const struct address *);
 
 /* [ADDR-4] A host name that may be looked up: 1 to 255 of letters, digits, '-', '_', '.', no empty label. */

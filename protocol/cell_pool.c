@@ -31,10 +31,13 @@ struct cell_pool {
   struct slab_place places[];
 };
 
-/* A new slab is made only when every other is full, so the limit's own number of slabs is always enough. */
+/* A new slab is made only when every other is full, so it never takes more than these. */
+static uint32_t slabs_for(uint32_t cells) {
+  return cells / SLAB_CELLS + (cells % SLAB_CELLS != 0);
+}
+
 struct cell_pool *cell_pool_new(struct memory_budget *budget, uint32_t limit_cells) {
-  uint32_t most = limit_cells / SLAB_CELLS + (limit_cells % SLAB_CELLS != 0);
-  struct cell_pool *pool = calloc(1, sizeof *pool + most * sizeof pool->places[0]);
+  struct cell_pool *pool = calloc(1, sizeof *pool + slabs_for(limit_cells) * sizeof pool->places[0]);
   if (!pool) return NULL;
   pool->budget = budget;
   pool->limit = limit_cells;
@@ -86,6 +89,7 @@ static struct slab *lease_slab(struct cell_pool *pool) {
   } else {
     pool->place_count++;
   }
+  assert(number < slabs_for(pool->limit));
   pool->places[number] = (struct slab_place){.slab = slab};
   slab->number = number;
   slab->first_free = NULL;

@@ -6,6 +6,7 @@ enum { MS_PER_SECOND = 1000, SECONDS_PER_DAY = 86400, FIRST_YEAR = 1970, LAST_YE
 static const int64_t MS_PER_DAY = (int64_t)SECONDS_PER_DAY * MS_PER_SECOND;
 static const int64_t LAST_DATE = INT64_C(253402300799999); /* 9999-12-31T23:59:59.999Z */
 
+/* [TIME-1] "Never" is the end of all sums. */
 instant instant_after(instant a, uint64_t d) {
   return a > INSTANT_NEVER - d ? INSTANT_NEVER : a + d;
 }
@@ -29,6 +30,7 @@ int date_compare(struct date a, struct date b) {
   return (a.milliseconds > b.milliseconds) - (a.milliseconds < b.milliseconds);
 }
 
+/* [TIME-2] The reading is the only bridge between the two kinds of time. */
 struct date wall_clock_date(const struct wall_clock *clock, instant now) {
   if (now >= clock->at) return date_after(clock->date, (int64_t)((now - clock->at) / MILLISECONDS));
   /* Rounded down on this side too: a millisecond is shown from its first nanosecond on. */

@@ -48,7 +48,8 @@ enum effect_kind {
   EFFECT_CONNECT,    /* id, connection, address: answered by CONNECTED or CLOSED */
   EFFECT_FINISH,     /* id: when transmit has nothing more, shut down our way; theirs stays open */
   EFFECT_CLOSE,      /* id: at once; no event follows, the id is dead */
-  EFFECT_CLOSE_FLUSHED, /* id: transmit until it has nothing more (at most 5 s), then close; no event follows */
+  EFFECT_CLOSE_FLUSHED, /* id: transmit until it gives 0, then close; the machine may forget the id at once, or when it
+                           gave its last byte. No event follows, but CLOSED where 5 s were not enough */
   EFFECT_RESOLVE,    /* id, name: answered by RESOLVED */
   EFFECT_WRITE_FILE, /* id, name (inside the node's folder), document (the machine's reference moves), secret: answered by WRITTEN */
   EFFECT_HAND_OVER,  /* id, to: the accepted connection goes to another machine, which gets it by accept */

@@ -9,6 +9,7 @@ struct outcome_entry {
   uint8_t socks_reply;
 };
 
+/* [OUT-1] All there are. */
 static const struct outcome_entry ENTRIES[] = {
 #define X(symbol, code, name, exit_code, socks, text, next) [code] = {name, text, next, exit_code, socks},
     OUTCOMES(X)
@@ -34,10 +35,12 @@ const char *outcome_advice(enum outcome outcome) {
   return find(outcome)->advice;
 }
 
+/* [OUT-3] */
 int outcome_exit_code(enum outcome outcome) {
   return find(outcome)->exit_code;
 }
 
+/* [OUT-4] */
 uint8_t outcome_socks_reply(enum outcome outcome) {
   return find(outcome)->socks_reply;
 }

@@ -54,7 +54,7 @@ uint64_t random_u64(struct random_stream *stream) {
 
 uint64_t random_below(struct random_stream *stream, uint64_t bound) {
   assert(bound > 0);
-  /* 2^64 mod bound values too many would favour the low results: the first so many are drawn again. */
+  /* [RAND-3] 2^64 mod bound values too many would favour low results: the lowest so many are thrown away. */
   uint64_t reject_below = (0 - bound) % bound;
   uint64_t drawn;
   do drawn = random_u64(stream);
@@ -68,7 +68,7 @@ uint64_t random_between(struct random_stream *stream, uint64_t low, uint64_t hig
   return low + random_below(stream, high - low + 1);
 }
 
-/* [RAND-2] */
+/* [RAND-2] Drawn from the parent, so that no two children are alike, not even of one label. */
 void random_child(struct random_stream *stream, const char *label, struct random_stream *ret) {
   uint8_t drawn[RANDOM_SEED_BYTES], seed[RANDOM_SEED_BYTES];
   random_bytes(stream, drawn, sizeof drawn);

@@ -7,9 +7,9 @@
 
 #include "protocol/instant.h"
 
-struct token_bucket { uint64_t per_second, burst, micro_tokens; instant at; };
+struct token_bucket { uint64_t per_second, burst, nano_tokens; instant at; };
 
-/* Starts full. A rate or burst above 10^12 counts as 10^12. */
+/* Starts full. A burst above 10^10 counts as 10^10. */
 void token_bucket_init(struct token_bucket *, uint64_t per_second, uint64_t burst, instant now);
 /* Takes n and says true, or takes nothing and says false. */
 bool token_bucket_take(struct token_bucket *, instant now, uint64_t n);

@@ -21,6 +21,10 @@ enum transfer_kind {
   TRANSFER_NETWORK_FILE = 5, /* GET: serial newer than `epoch` */
 };
 
+/* [XFER-3] Who asks draws the number, 1 to 32767. Whoever means a request of the other end sets the top bit: on the
+ * wire in HEAD, DONE and the chunks of an answer; here in the numbers of what the peer asked. */
+enum { TRANSFER_REQUEST_MAX = 0x7fff, TRANSFER_PEERS_BIT = 0x8000 };
+
 struct transfer_request { uint8_t kind; uint64_t epoch; uint8_t hash[32]; };
 
 struct transfers; /* one link's */
@@ -43,17 +47,20 @@ struct transfer_event {
 struct transfers *transfers_new(bool may_ask, size_t put_max_bytes);
 void transfers_free(struct transfers *);
 
-/* A CONTROL message of GET, PUT, HEAD, CHUNK or DONE. Not OK: the peer broke a rule, close the link. */
+/* A CONTROL message of GET, PUT, HEAD, CHUNK or DONE. Not OK: close the link; PROTOCOL_VIOLATION: the peer broke a
+ * rule, NO_MEMORY: there is none for what it sends. */
 enum outcome transfers_message(struct transfers *, const struct message *);
+/* What happened, oldest first. A request of ours is under way until its event was taken. */
 bool transfers_next_event(struct transfers *, struct transfer_event *ret);
 
 /* We ask; the answer is capped. 0: too many under way. */
 uint16_t transfers_get(struct transfers *, const struct transfer_request *, size_t max_bytes);
 /* We hand in; takes a reference of its own. 0: too many under way. */
 uint16_t transfers_put(struct transfers *, uint8_t kind, struct document *);
-/* Answers to TRANSFER_ASKED: takes a reference of its own. */
+/* Answers TRANSFER_ASKED: takes a reference of its own. Documents are never empty. A number that is not (or no
+ * longer) waiting for an answer is ignored, here and in finish. */
 void transfers_answer(struct transfers *, uint16_t request, struct document *);
-/* Ends TRANSFER_ASKED without a document, or TRANSFER_GIVEN with its outcome. */
+/* Ends TRANSFER_ASKED without a document (never with OK), or TRANSFER_GIVEN with its outcome. */
 void transfers_finish(struct transfers *, uint16_t request, enum outcome);
 
 bool transfers_has_output(const struct transfers *);

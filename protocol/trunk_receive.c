@@ -47,13 +47,13 @@ static bool take_control(struct trunk *trunk, instant now, const struct message 
 }
 
 /* [CIRC-8] The neighbour's CLOSE: answers ours, or is answered now; what waited for it is dropped. */
-static bool take_close(struct trunk *trunk, uint32_t circuit, struct delivery *ret, enum outcome *ret_outcome) {
+static bool take_close(struct trunk *trunk, instant now, uint32_t circuit, struct delivery *ret, enum outcome *ret_outcome) {
   bool closing;
   struct trunk_side *side = trunk_find(trunk, circuit, &closing);
   if (closing) {
     index_map_remove(&trunk->circuits, circuit);
     trunk->closing_count--;
-    trunk->close_deadline = INSTANT_NEVER; /* it answers; the next tick starts a new wait if more are open */
+    trunk->close_deadline = trunk->closing_count > 0 ? instant_after(now, LIMIT_CLOSE_ANSWER_TIME) : INSTANT_NEVER;
     return false;
   }
   if (side == NULL) {
@@ -116,7 +116,7 @@ static bool take_create(struct trunk *trunk, uint8_t *cell, struct delivery *ret
 }
 
 /* One cell; true if it made a delivery. A CONTROL cell is opened for its messages to be taken one by one. */
-static bool take_cell(struct trunk *trunk, uint8_t *cell, struct delivery *ret, enum outcome *ret_outcome) {
+static bool take_cell(struct trunk *trunk, instant now, uint8_t *cell, struct delivery *ret, enum outcome *ret_outcome) {
   enum cell_command command;
   if (!cell_get_command(cell, &command)) {
     *ret_outcome = OUTCOME_PROTOCOL_VIOLATION;
@@ -134,7 +134,7 @@ static bool take_cell(struct trunk *trunk, uint8_t *cell, struct delivery *ret, 
   case CELL_CREATED: return take_created(trunk, cell, ret, ret_outcome);
   case CELL_ONION: return take_onion(trunk, cell, ret, ret_outcome);
   case CELL_CLOSE:
-    if (cell_close_is_valid(cell)) return take_close(trunk, cell_circuit(cell), ret, ret_outcome);
+    if (cell_close_is_valid(cell)) return take_close(trunk, now, cell_circuit(cell), ret, ret_outcome);
     break;
   }
   *ret_outcome = OUTCOME_PROTOCOL_VIOLATION;
@@ -165,7 +165,7 @@ bool trunk_next_delivery(struct trunk *trunk, instant now, struct delivery *ret,
     }
     if (trunk->record_at == trunk->record_count) return false;
     uint8_t *cell = trunk->record_cells + (size_t)trunk->record_at++ * CELL_BYTES;
-    if (take_cell(trunk, cell, ret, ret_outcome)) return true;
+    if (take_cell(trunk, now, cell, ret, ret_outcome)) return true;
   }
   return false;
 }

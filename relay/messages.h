@@ -20,10 +20,12 @@ enum relay_message_kind {
 
 enum { ONION_KEYS_KEPT = 4 };
 
+struct onion_key { uint8_t generation, secret[X25519_BYTES], public_key[X25519_BYTES]; };
+
 /* The generations that a valid consensus can still name, newest first. */
 struct onion_keys {
   uint32_t count;
-  struct { uint8_t generation; uint8_t secret[X25519_BYTES]; } keys[ONION_KEYS_KEPT];
+  struct onion_key keys[ONION_KEYS_KEPT];
 };
 
 /* Counts for people; totals since the start, or how many are now. */

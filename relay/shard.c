@@ -52,6 +52,7 @@ void shard_free(struct shard *shard) {
     struct id id;
     struct hop *hop;
     while ((hop = id_table_next(&shard->hops, &cursor, &id)) != NULL) hop_free(shard, hop);
+    shard_sweep(shard, 0);
     free_connections(shard);
     id_table_wipe(&shard->connections);
     id_table_wipe(&shard->hops);

@@ -48,6 +48,7 @@ struct hop {
   uint8_t padding_taken;
   uint16_t last_stream, stream_count;
   struct cell *request;       /* a CREATE that waits: for work, or for a link */
+  struct neighbour *create_from; /* whose queue it waits in for work; else NULL */
   struct list_node waits, dead;
   struct list streams;
   struct timer timer;
@@ -58,15 +59,15 @@ enum stream_state { STREAM_RESOLVING, STREAM_CONNECTING, STREAM_OPEN, STREAM_OVE
 struct exit_stream {
   struct id connection;       /* also names its lookups */
   struct hop *hop;
-  struct shard_connection *slot;
   uint16_t number, port;
   uint8_t state;
-  bool only_resolve, eof_received, eof_sent, end_sent, end_received, finished, ready;
+  bool only_resolve, eof_received, eof_sent, end_sent, end_received, half_closed;
   uint8_t address_count, address_next;
   struct address *addresses;  /* that may still be tried; NULL once connected */
   struct cell_queue to_destination;
   uint64_t received, taken, granted; /* from the client: DATA bytes, given to the destination, allowed */
   uint64_t sent, allowed;            /* to the client */
+  uint64_t moved_at_timer;
   struct backlog backlog;
   struct list_node of_hop, ready_node, dead;
   struct timer timer;
@@ -156,7 +157,12 @@ void exit_hop_closed(struct shard *, struct hop *, instant now);
 /* The hop's queue has room again. */
 void exit_hop_room(struct shard *, struct hop *);
 void exit_stream_free(struct shard *, struct exit_stream *);
-void exit_stream_check_over(struct shard *, struct exit_stream *);
+void exit_stream_ready(struct shard *, struct exit_stream *);
+/* The destination is no longer wanted: its connection closes (EFFECT_CLOSE or EFFECT_CLOSE_FLUSHED). */
+void exit_stream_disconnect(struct shard *, struct exit_stream *, enum effect_kind);
+/* Begun streams by their number; NULL: none. */
+struct exit_stream *exit_stream_find(const struct shard *, const struct hop *, uint16_t number);
+uint64_t exit_stream_key(const struct hop *, uint16_t number);
 
 /* exit_connect.c */
 void exit_begin(struct shard *, struct hop *, instant now, const struct message *);

@@ -1,4 +1,5 @@
-/* What ML-KEM-768 costs: one `name value` a line, microseconds, the best of several batches (the machine may be busy). */
+/* What ML-KEM-768 costs: `name value` lines, microseconds, the best batch of many (others use the machine).
+ */
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,12 +1,12 @@
-/* Runs functions that handle secrets under valgrind's memcheck with every secret marked as undefined memory: a branch
- * or an address that depends on one is then an error, which valgrind counts and this program asks for after each
- * check. One line a check; exit code 0 if all are as they should be. See constant_time.sh.
+/* Runs functions that handle secrets under valgrind's memcheck with every secret marked as undefined memory:
+ * a branch or an address that depends on one is then an error, which valgrind counts and this program asks
+ * for after each check. One line a check; exit code 0 if all are as they should be. See constant_time.sh.
  *
- * To add a function: write a check that marks its secrets with `secret`, calls it, and marks as public with `publish`
- * what the protocol sends or shows, and nothing else; `still_secret` shows that the marks went all the way through.
- * Then give it a line in the table. The checks whose line says LEAKS are planted: valgrind has to find something in
- * each, or the whole method is broken. What this cannot see is an instruction whose own time depends on its operands;
- * the code has no division for that reason. */
+ * To add a function: write a check that marks its secrets with `secret`, calls it, and marks as public with
+ * `publish` what the protocol sends or shows, and nothing else; `still_secret` shows that the marks went all
+ * the way through. Then give it a line in the table. The checks whose line says LEAKS are planted: valgrind
+ * has to find something in each, or the whole method is broken. What this cannot see is an instruction whose
+ * own time depends on its operands; the code has no division for that reason. */
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
@@ -110,7 +110,8 @@ static const struct check {
     {"mlkem768_encapsulate, AVX2", check_encapsulate, mlkem768_avx2, CLEAN},
     {"mlkem768_decapsulate, portable", check_decapsulate, mlkem768_portable, CLEAN},
     {"mlkem768_decapsulate, AVX2", check_decapsulate, mlkem768_avx2, CLEAN},
-    {"mlkem768_decapsulate of a wrong ciphertext, portable", check_decapsulate_rejected, mlkem768_portable, CLEAN},
+    {"mlkem768_decapsulate of a wrong ciphertext, portable", check_decapsulate_rejected, mlkem768_portable,
+     CLEAN},
     {"mlkem768_decapsulate of a wrong ciphertext, AVX2", check_decapsulate_rejected, mlkem768_avx2, CLEAN},
     {"planted: a branch on the shared secret", leak_by_branch, mlkem768_portable, LEAKS},
     {"planted: an index from the secret key", leak_by_index, mlkem768_portable, LEAKS},
@@ -127,7 +128,8 @@ static bool prepare(struct values *ret, const struct mlkem768_implementation *on
   return mlkem768_encapsulate_on(on, ret->ciphertext, ret->shared, ret->public_key, ret->seed);
 }
 
-/* Whether the check came out as its line expects. A processor without AVX2 is named, not passed over in silence. */
+/* Whether the check came out as its line expects. A processor without AVX2 is named, not passed over in
+ * silence. */
 static bool run(const struct check *check) {
   static struct values values;
   const struct mlkem768_implementation *on = check->on();
@@ -141,7 +143,8 @@ static bool run(const struct check *check) {
   unsigned errors = VALGRIND_COUNT_ERRORS - before;
   publish(&values, sizeof values);
   bool as_expected = marked && (errors > 0) == (check->expected == LEAKS);
-  printf("%-56s %u errors%s%s\n", check->name, errors, marked ? "" : ", MARKS LOST", as_expected ? "" : "  <-- WRONG");
+  printf("%-56s %u errors%s%s\n", check->name, errors, marked ? "" : ", MARKS LOST",
+         as_expected ? "" : "  <-- WRONG");
   return as_expected;
 }
 

@@ -1,5 +1,5 @@
-/* Our side of the comparison with another library: reads the cases that mlkem_peer.mjs wrote, runs ours on each
- * implementation, and writes what we made for the other side to open. See mlkem_peer.sh.
+/* Our side of the comparison with another library: reads the cases that mlkem_peer.mjs wrote, runs ours on
+ * each implementation, and writes what we made for the other side to open. See mlkem_peer.sh.
  *
  * usage: mlkem_peer <cases.json> <ours.json> */
 #include <jansson.h>
@@ -19,7 +19,8 @@ struct peer_case {
 static bool read_field(const json_t *from, const char *field, uint8_t *ret_bytes, size_t len) {
   const char *text = json_string_value(json_object_get(from, field));
   size_t written = 0;
-  return text && sodium_hex2bin(ret_bytes, len, text, strlen(text), NULL, &written, NULL) == 0 && written == len;
+  return text && sodium_hex2bin(ret_bytes, len, text, strlen(text), NULL, &written, NULL) == 0 &&
+         written == len;
 }
 
 static bool read_case(const json_t *from, struct peer_case *ret) {
@@ -33,7 +34,8 @@ static bool read_case(const json_t *from, struct peer_case *ret) {
 }
 
 /* True if ours gives the same from the same seeds, and the same secret from the ciphertext it is sent. */
-static bool agrees(const struct mlkem768_implementation *on, const struct peer_case *theirs, struct peer_case *ret_ours) {
+static bool agrees(const struct mlkem768_implementation *on, const struct peer_case *theirs,
+                   struct peer_case *ret_ours) {
   mlkem768_keypair_on(on, ret_ours->public_key, ret_ours->secret_key, theirs->key_seed);
   bool encapsulated =
       mlkem768_encapsulate_on(on, ret_ours->ciphertext, ret_ours->shared, theirs->public_key, theirs->seed);
@@ -49,7 +51,8 @@ static void write_field(json_t *to, const char *field, const uint8_t *bytes, siz
   json_object_set_new(to, field, json_string(sodium_bin2hex(text, sizeof text, bytes, len)));
 }
 
-/* A key pair and an encapsulation of our own, from fresh randomness: the other side opens it with our secret key. */
+/* A key pair and an encapsulation of our own, from fresh randomness: the other side opens it with our secret
+ * key. */
 static json_t *fresh_case(const struct mlkem768_implementation *on) {
   struct peer_case ours;
   json_t *to = json_object();
@@ -68,7 +71,10 @@ int main(int argc, char **argv) {
   if (argc != 3 || sodium_init() < 0) return 2;
   json_error_t error;
   json_t *file = json_load_file(argv[1], 0, &error), *ours = json_array();
-  if (!file) return fprintf(stderr, "%s: %s\n", argv[1], error.text), 2;
+  if (!file) {
+    fprintf(stderr, "%s: %s\n", argv[1], error.text);
+    return 2;
+  }
   const struct mlkem768_implementation *all[] = {mlkem768_portable(), mlkem768_avx2()};
   json_t *tests = json_object_get(json_array_get(json_object_get(file, "testGroups"), 0), "tests"), *test;
   size_t i, wrong = 0;

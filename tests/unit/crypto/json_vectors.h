@@ -16,7 +16,8 @@ json_t *json_vectors_load(const char *path);
 /* The string in `field`, or "" if there is none. */
 const char *json_vectors_text(const json_t *test, const char *field);
 
-/* The bytes in `field`. The length, or `max` + 1 (and nothing written past max) if there are more; 0 if no such field. */
+/* The bytes in `field`. The length, or `max` + 1 (and nothing written past max) if there are more; 0 if no
+ * such field. */
 size_t json_vectors_bytes(const json_t *test, const char *field, uint8_t *ret_bytes, size_t max);
 
 /* The bytes in `field`, if there are exactly `len`. */

@@ -1,5 +1,5 @@
-/* ML-KEM-768 on both implementations: Wycheproof's vectors and another library's results; and each other, on random
- * inputs. tests/vectors/README.md says where the files come from. */
+/* ML-KEM-768 on both implementations: Wycheproof's vectors and another library's results; and each other, on
+ * random inputs. tests/vectors/README.md says where the files come from. */
 #include "crypto/mlkem768.h"
 
 #include <criterion/criterion.h>
@@ -59,7 +59,8 @@ static void check_keypair(const struct mlkem768_implementation *on, const json_t
   cr_assert(json_vectors_exact(test, "dk", secret_key, sizeof secret_key));
   struct pair pair;
   mlkem768_keypair_on(on, pair.public_key, pair.secret_key, seed);
-  cr_expect_arr_eq(pair.public_key, public_key, sizeof pair.public_key, "%s case %d", on->name, case_id(test));
+  cr_expect_arr_eq(pair.public_key, public_key, sizeof pair.public_key, "%s case %d", on->name,
+                   case_id(test));
   cr_expect_arr_eq(pair.secret_key, secret_key, sizeof secret_key, "%s case %d", on->name, case_id(test));
   cr_expect(mlkem768_public_key_is_canonical(pair.public_key));
 }
@@ -75,8 +76,8 @@ static bool all_bytes_are(const uint8_t *bytes, size_t len, uint8_t value) {
   return true;
 }
 
-/* A key of a wrong length has no place in the interface: whoever takes keys from the wire has checked it, so the case
- * is only counted. One of the right length that is invalid has a coefficient of q or more. */
+/* A key of a wrong length has no place in the interface: whoever takes keys from the wire has checked it, so
+ * the case is only counted. One of the right length that is invalid has a coefficient of q or more. */
 static void check_encapsulate(const struct mlkem768_implementation *on, const json_t *test) {
   uint8_t seed[MLKEM768_ENCAPS_SEED_BYTES], public_key[MLKEM768_PUBLIC_KEY_BYTES];
   uint8_t ciphertext[MLKEM768_CIPHERTEXT_BYTES], shared[MLKEM768_SHARED_BYTES];
@@ -92,7 +93,8 @@ static void check_encapsulate(const struct mlkem768_implementation *on, const js
   cr_assert_eq(accepted, is_valid(test), "%s case %d", on->name, case_id(test));
   cr_assert_eq(mlkem768_public_key_is_canonical(public_key), accepted);
   if (!accepted) {
-    cr_expect(all_bytes_are(ciphertext, sizeof ciphertext, 0xee), "case %d wrote a ciphertext", case_id(test));
+    cr_expect(all_bytes_are(ciphertext, sizeof ciphertext, 0xee), "case %d wrote a ciphertext",
+              case_id(test));
     cr_expect(all_bytes_are(shared, sizeof shared, 0xee), "case %d wrote a secret", case_id(test));
     return;
   }
@@ -134,8 +136,9 @@ static void rejection_secret(uint8_t ret_shared[MLKEM768_SHARED_BYTES],
   keccak_shake256(ret_shared, MLKEM768_SHARED_BYTES, input, sizeof input);
 }
 
-/* A secret key whose hash or public half was damaged: FIPS 203 section 7.3 checks keys that are imported; ours never
- * are (KEM-6), and what decapsulation itself owes is to answer with the rejection secret and nothing else. */
+/* A secret key whose hash or public half was damaged: FIPS 203 section 7.3 checks keys that are imported;
+ * ours never are (KEM-6), and what decapsulation itself owes is to answer with the rejection secret and
+ * nothing else. */
 static void check_expanded(const struct mlkem768_implementation *on, const json_t *test) {
   uint8_t secret_key[MLKEM768_SECRET_KEY_BYTES], ciphertext[MLKEM768_CIPHERTEXT_BYTES];
   uint8_t shared[MLKEM768_SHARED_BYTES], expected[MLKEM768_SHARED_BYTES];
@@ -157,7 +160,8 @@ Test(mlkem768, decapsulate_with_wycheproof_expanded_keys) {
   check_each_case("tests/vectors/wycheproof_mlkem_768_semi_expanded_decaps.json", 9, check_expanded);
 }
 
-/* The other library's side is fixed in a file, so that this needs no network; tests/vectors/mlkem_peer.sh makes it. */
+/* The other library's side is fixed in a file, so that this needs no network; tests/vectors/mlkem_peer.sh
+ * makes it. */
 static void check_peer(const struct mlkem768_implementation *on, const json_t *test) {
   uint8_t key_seed[MLKEM768_KEY_SEED_BYTES], seed[MLKEM768_ENCAPS_SEED_BYTES];
   uint8_t expected[MLKEM768_PUBLIC_KEY_BYTES], got[MLKEM768_CIPHERTEXT_BYTES];
@@ -230,7 +234,8 @@ Test(mlkem768, refuses_a_key_with_any_one_coefficient_out_of_range) {
   struct pair pair;
   mlkem768_keypair(pair.public_key, pair.secret_key, key_seed);
   for (size_t i = 0; i < MLKEM768_K * MLKEM768_N; i++) {
-    uint8_t *encoded = pair.public_key + i / MLKEM768_N * MLKEM768_POLYNOMIAL_BYTES, kept[MLKEM768_POLYNOMIAL_BYTES];
+    uint8_t *encoded = pair.public_key + i / MLKEM768_N * MLKEM768_POLYNOMIAL_BYTES,
+            kept[MLKEM768_POLYNOMIAL_BYTES];
     memcpy(kept, encoded, sizeof kept);
     mlkem768_polynomial_decode(&t, encoded);
     t.at[i % MLKEM768_N] = MLKEM768_Q;

@@ -1,5 +1,5 @@
-/* The arithmetic under ML-KEM-768: against its definitions in FIPS 203, and the AVX2 functions against the portable
- * ones, value for value. */
+/* The arithmetic under ML-KEM-768: against its definitions in FIPS 203, and the AVX2 functions against the
+ * portable ones, value for value. */
 #include "crypto/mlkem768_polynomial.h"
 
 #include <criterion/criterion.h>
@@ -32,7 +32,8 @@ static int residue(int value) {
 }
 
 /* The definition: multiplication modulo X^256 + 1, by hand. */
-static void add_product(int sum[MLKEM768_N], const struct mlkem768_polynomial *a, const struct mlkem768_polynomial *b) {
+static void add_product(int sum[MLKEM768_N], const struct mlkem768_polynomial *a,
+                        const struct mlkem768_polynomial *b) {
   for (size_t i = 0; i < MLKEM768_N; i++) {
     for (size_t j = 0; j < MLKEM768_N; j++) {
       int product = a->at[i] * b->at[j] % MLKEM768_Q;
@@ -72,7 +73,8 @@ Test(mlkem768_polynomial, transforms_multiply_as_the_definition_does) {
   }
 }
 
-/* FIPS 203's matrix and keys are in the NTT domain as it orders it: X is 17^(2 bitreverse7(i) + 1) in pair i. */
+/* FIPS 203's matrix and keys are in the NTT domain as it orders it: X is 17^(2 bitreverse7(i) + 1) in pair i.
+ */
 Test(mlkem768_polynomial, forward_gives_the_order_of_the_standard) {
   for (size_t n = 0; n < IMPLEMENTATIONS; n++) {
     const struct mlkem768_implementation *on = implementation(n);

@@ -1,0 +1,219 @@
+#include "directory/fetch_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MIRRORS_TRIED = 2, BACK_OFF_DOUBLINGS = 6, EAGER_PARTS = 50 };
+
+struct fetch *fetch_new(const struct fetch_config *config) {
+  struct fetch *fetch = calloc(1, sizeof *fetch);
+  if (fetch == NULL) return NULL;
+  fetch->config = *config;
+  fetch->eager = config->eager;
+  fetch->next_get = INSTANT_NEVER;
+  fetch->last_failure = OUTCOME_NO_CONSENSUS;
+  list_init(&fetch->exchanges);
+  return fetch;
+}
+
+void fetch_free(struct fetch *fetch) {
+  if (fetch == NULL) return;
+  struct list_node *node;
+  while ((node = list_take_first(&fetch->exchanges)) != NULL) {
+    struct exchange *exchange = LIST_OBJECT(node, struct exchange, node);
+    trunk_free(exchange->trunk);
+    free(exchange);
+  }
+  consensus_release(fetch->consensus);
+  document_release(fetch->descriptor);
+  free(fetch);
+}
+
+/* [FETCH-3] A short while, for who can't wait: a fiftieth of the interval, between 0.2 s and 10 s. */
+static uint64_t eager_gap(const struct fetch *fetch) {
+  uint64_t gap = (uint64_t)fetch->config.network->timing.interval * MILLISECONDS / EAGER_PARTS;
+  if (gap < 200 * MILLISECONDS) return 200 * MILLISECONDS;
+  return gap > 10 * SECONDS ? 10 * SECONDS : gap;
+}
+
+/* [FETCH-4] Doubles with each failure, up to a bound, and never twice the same: nobody asks in step. */
+static uint64_t back_off(const struct fetch *fetch, uint32_t failures) {
+  uint64_t gap = eager_gap(fetch) << (failures < BACK_OFF_DOUBLINGS ? failures : BACK_OFF_DOUBLINGS);
+  return gap / 2 + random_below(fetch->config.random, gap);
+}
+
+/* [FETCH-2] At a random instant between fresh-until and half of what remains, at most fetch_spread after it. */
+static instant leisurely(const struct fetch *fetch, instant now) {
+  const struct consensus_header *header = consensus_header(fetch->consensus);
+  int64_t spread = (header->valid_until.milliseconds - header->fresh_until.milliseconds) / 2;
+  if (spread > fetch->config.network->timing.fetch_spread) spread = fetch->config.network->timing.fetch_spread;
+  struct date at = date_after(header->fresh_until, (int64_t)random_below(fetch->config.random, (uint64_t)spread + 1));
+  instant then = wall_clock_instant(&fetch->clock, now, at);
+  return then > now ? then : instant_after(now, back_off(fetch, 0));
+}
+
+static void plan_get(struct fetch *fetch, instant now) {
+  if (!fetch->has_clock || fetch->split || fetch->get_under_way) fetch->next_get = INSTANT_NEVER;
+  else if (fetch->get_failures > 0) fetch->next_get = instant_after(now, back_off(fetch, fetch->get_failures - 1));
+  else if (fetch->consensus != NULL && !fetch->eager) fetch->next_get = leisurely(fetch, now);
+  else fetch->next_get = instant_after(now, eager_gap(fetch));
+}
+
+void fetch_set_clock(struct fetch *fetch, instant now, const struct wall_clock *clock) {
+  bool first = !fetch->has_clock;
+  fetch->clock = *clock;
+  fetch->has_clock = true;
+  if (first && (fetch->consensus == NULL || fetch->eager)) fetch->next_get = now;
+  else plan_get(fetch, now);
+}
+
+void fetch_set_consensus(struct fetch *fetch, instant now, struct consensus *consensus) {
+  consensus_release(fetch->consensus);
+  fetch->consensus = consensus;
+  fetch->has_news = true;
+  plan_get(fetch, now);
+}
+
+void fetch_set_eager(struct fetch *fetch, instant now, bool eager) {
+  if (fetch->eager == eager) return;
+  fetch->eager = eager;
+  plan_get(fetch, now);
+}
+
+void fetch_publish(struct fetch *fetch, instant now, struct document *descriptor) {
+  document_release(fetch->descriptor);
+  fetch->descriptor = descriptor;
+  for (uint32_t i = 0; i < fetch->config.network->authority_count; i++)
+    fetch->publications[i] = (struct publication){.under_way = fetch->publications[i].under_way, .next = now};
+}
+
+struct consensus *fetch_consensus(const struct fetch *fetch) {
+  return fetch->consensus;
+}
+
+bool fetch_take_news(struct fetch *fetch) {
+  bool news = fetch->has_news;
+  fetch->has_news = false;
+  return news;
+}
+
+enum outcome fetch_state(const struct fetch *fetch, instant now) {
+  if (fetch->split) return OUTCOME_DIRECTORY_SPLIT;
+  if (fetch->consensus == NULL) return fetch->last_failure;
+  return consensus_check_dates(fetch->consensus, wall_clock_date(&fetch->clock, now));
+}
+
+uint32_t fetch_published_count(const struct fetch *fetch) {
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < fetch->config.network->authority_count; i++) count += fetch->publications[i].accepted;
+  return count;
+}
+
+/* [FETCH-6] Epochs only rise; two valid consensuses of one epoch are kept as evidence, and everything stops. */
+static enum outcome accept(struct fetch *fetch, instant now, struct consensus *consensus) {
+  const struct consensus_header *new_header = consensus_header(consensus);
+  enum outcome outcome = consensus_check_dates(consensus, wall_clock_date(&fetch->clock, now));
+  if (outcome == OUTCOME_OK && fetch->consensus != NULL) {
+    const struct consensus_header *old = consensus_header(fetch->consensus);
+    if (new_header->epoch < old->epoch) outcome = OUTCOME_STALE;
+    else if (new_header->epoch == old->epoch)
+      outcome = memcmp(new_header->digest, old->digest, DIGEST_BYTES) == 0 ? OUTCOME_STALE : OUTCOME_DIRECTORY_SPLIT;
+  }
+  fetch->split = fetch->split || outcome == OUTCOME_DIRECTORY_SPLIT;
+  if (outcome != OUTCOME_OK) {
+    consensus_release(consensus);
+    return outcome;
+  }
+  fetch_set_consensus(fetch, now, consensus);
+  return OUTCOME_OK;
+}
+
+enum outcome fetch_take_packed(struct fetch *fetch, instant now, const struct document *packed) {
+  struct document *text = document_unpack(document_bytes(packed), document_len(packed), LIMIT_CONSENSUS_BYTES);
+  if (text == NULL) return OUTCOME_BAD_DOCUMENT;
+  enum outcome outcome = OUTCOME_OK;
+  struct consensus *consensus =
+      consensus_parse(fetch->config.network, document_bytes(text), document_len(text), &outcome, NULL);
+  document_release(text);
+  return consensus == NULL ? outcome : accept(fetch, now, consensus);
+}
+
+/* Which failures mean that there was no answer at all. */
+static enum outcome as_state(enum outcome outcome) {
+  bool known = outcome == OUTCOME_CLOCK_WRONG || outcome == OUTCOME_CONSENSUS_EXPIRED || outcome == OUTCOME_NO_CONSENSUS ||
+               outcome == OUTCOME_TOO_FEW_SIGNATURES || outcome == OUTCOME_WRONG_NETWORK || outcome == OUTCOME_HANDSHAKE_FAILED;
+  return known ? outcome : OUTCOME_DIRECTORY_UNREACHABLE;
+}
+
+void fetch_get_ended(struct fetch *fetch, instant now, enum outcome outcome) {
+  fetch->get_under_way = false;
+  bool answered = outcome == OUTCOME_OK || outcome == OUTCOME_STALE || outcome == OUTCOME_NO_CONSENSUS;
+  fetch->get_failures = answered ? 0 : fetch->get_failures + 1;
+  fetch->sources_tried = answered ? 0 : fetch->sources_tried + 1;
+  if (outcome != OUTCOME_OK && outcome != OUTCOME_STALE) {
+    fetch->last_failure = as_state(outcome);
+    trace_write(fetch->config.trace, TRACE_INFO, "directory", "asking for the consensus ended: %s", outcome_name(outcome));
+  }
+  plan_get(fetch, now);
+}
+
+void fetch_put_ended(struct fetch *fetch, instant now, uint32_t authority, enum outcome outcome) {
+  struct publication *publication = &fetch->publications[authority];
+  publication->under_way = false;
+  if (outcome == OUTCOME_OK || outcome == OUTCOME_STALE) {
+    publication->accepted = true;
+    publication->failures = 0;
+    uint64_t interval = (uint64_t)fetch->config.network->timing.interval * MILLISECONDS;
+    publication->next = instant_after(now, interval / 2 + random_below(fetch->config.random, interval / 2 + 1));
+    return;
+  }
+  publication->accepted = false;
+  publication->next = instant_after(now, back_off(fetch, publication->failures++));
+  trace_write(fetch->config.trace, TRACE_NOTICE, "directory", "authority %s did not take the descriptor: %s (%s)",
+              fetch->config.network->authorities[authority].name, outcome_name(outcome), outcome_advice(outcome));
+}
+
+/* [FETCH-5] A mirror first, where one is known; authorities when mirrors failed. */
+static void begin_get(struct fetch *fetch, instant now) {
+  bool begun = false;
+  uint32_t count = fetch->consensus == NULL ? 0 : consensus_count(fetch->consensus);
+  if (fetch->config.from_mirrors && !fetch->eager && count > 0 && fetch->sources_tried < MIRRORS_TRIED) {
+    const struct relay_entry *entry = consensus_at(fetch->consensus, (uint32_t)random_below(fetch->config.random, count));
+    begun = fetch_begin_with_mirror(fetch, now, entry);
+  } else {
+    uint32_t authority = (uint32_t)random_below(fetch->config.random, fetch->config.network->authority_count);
+    begun = fetch_begin_with_authority(fetch, now, authority, false);
+  }
+  fetch->get_under_way = begun;
+  fetch->next_get = INSTANT_NEVER;
+  if (!begun) fetch_get_ended(fetch, now, OUTCOME_LIMIT_REACHED);
+}
+
+static void begin_puts(struct fetch *fetch, instant now) {
+  for (uint32_t i = 0; fetch->descriptor != NULL && i < fetch->config.network->authority_count; i++) {
+    struct publication *publication = &fetch->publications[i];
+    if (publication->under_way || publication->next > now) continue;
+    publication->under_way = fetch_begin_with_authority(fetch, now, i, true);
+    if (!publication->under_way) publication->next = instant_after(now, back_off(fetch, publication->failures++));
+  }
+}
+
+instant fetch_deadline(const struct fetch *fetch) {
+  instant deadline = fetch->next_get;
+  for (uint32_t i = 0; fetch->descriptor != NULL && fetch->has_clock && i < fetch->config.network->authority_count; i++)
+    if (!fetch->publications[i].under_way) deadline = instant_earlier(deadline, fetch->publications[i].next);
+  for (struct list_node *node = list_first(&fetch->exchanges); node != NULL; node = list_after(&fetch->exchanges, node))
+    deadline = instant_earlier(deadline, LIST_OBJECT(node, struct exchange, node)->deadline);
+  return deadline;
+}
+
+void fetch_tick(struct fetch *fetch, instant now) {
+  struct list_node *next;
+  for (struct list_node *node = list_first(&fetch->exchanges); node != NULL; node = next) {
+    next = list_after(&fetch->exchanges, node);
+    struct exchange *exchange = LIST_OBJECT(node, struct exchange, node);
+    if (exchange->deadline <= now) fetch_end_exchange(exchange, now, OUTCOME_TIMED_OUT);
+  }
+  if (fetch->next_get <= now) begin_get(fetch, now);
+  if (fetch->has_clock) begin_puts(fetch, now);
+}

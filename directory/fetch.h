@@ -1,0 +1,68 @@
+/* A node's own directory client: keeps the newest consensus, hands descriptors in. A sub-machine of keeper and client.
+ * Spec: specs/fetching.md [FETCH-*]. Called by relay/keeper.c, client/client.c, and an authority that has fallen behind.
+ * Opens one link at a time per purpose, as a client (NKhfs), to mirrors where it knows some and to authorities where it must.
+ * Never verifies dates against anything but the wall clock it is given; never asks in step with others.
+ */
+#ifndef TUNIC_DIRECTORY_FETCH_H
+#define TUNIC_DIRECTORY_FETCH_H
+
+#include "directory/consensus.h"
+#include "protocol/effect_queue.h"
+#include "protocol/machine.h"
+#include "protocol/trace.h"
+#include "protocol/trunk.h"
+
+/* What a machine's table of connections holds when sub-machines add their own: the machine dispatches by kind. */
+struct connection_slot { uint32_t kind; void *object; };
+
+struct fetch;
+
+/* Pointers are kept and must outlive it. */
+struct fetch_config {
+  const struct link_self *self;       /* link_secret is not used: links are made as a client */
+  const struct network_file *network;
+  struct trunk_pool *trunks;          /* the machine's: what becomes ready is found there */
+  struct id_table *connections;       /* of struct connection_slot; ours get `slot_kind` and the fetch as object */
+  uint32_t slot_kind;
+  struct effect_queue *effects;
+  struct random_stream *random;
+  const struct trace *trace;
+  bool eager;       /* a relay that is not listed yet, or a client without a consensus: asks every few moments */
+  bool from_mirrors; /* asks relays of the consensus first */
+};
+
+/* NULL: no memory. */
+struct fetch *fetch_new(const struct fetch_config *);
+void fetch_free(struct fetch *);
+
+/* EVENT_CLOCK, handed on: nothing is asked before the first. */
+void fetch_set_clock(struct fetch *, instant now, const struct wall_clock *);
+/* A consensus from disk, parsed and verified; takes one reference. */
+void fetch_set_consensus(struct fetch *, instant now, struct consensus *);
+/* Asks soon and often (a relay until it is listed), or at leisure: at a random instant between fresh-until and half of
+ * what remains, but at most fetch_spread after it. */
+void fetch_set_eager(struct fetch *, instant now, bool eager);
+/* Hands the descriptor in at every authority, now and again until each accepted it, and once an interval; takes one
+ * reference; replaces the one before. NULL: stops. */
+void fetch_publish(struct fetch *, instant now, struct document *descriptor);
+
+/* The newest one, not counted for the caller; NULL: none yet. */
+struct consensus *fetch_consensus(const struct fetch *);
+/* True once after a newer consensus came: the machine saves and spreads it. */
+bool fetch_take_news(struct fetch *);
+/* Why there is no usable consensus, or OK: DIRECTORY_UNREACHABLE, CLOCK_WRONG, CONSENSUS_EXPIRED ... */
+enum outcome fetch_state(const struct fetch *, instant now);
+/* How many authorities accepted the newest descriptor. */
+uint32_t fetch_published_count(const struct fetch *);
+
+/* The verbs of its connections, called by the machine's own. */
+size_t fetch_room(const struct fetch *, struct id connection);
+enum outcome fetch_receive(struct fetch *, instant now, struct id connection, uint8_t *in, size_t len, size_t *ret_used);
+size_t fetch_transmit(struct fetch *, instant now, struct id connection, uint8_t *out, size_t room);
+/* CONNECTED, EOF, CLOSED, RESOLVED of its connections. */
+void fetch_event(struct fetch *, instant now, const struct event *);
+instant fetch_deadline(const struct fetch *);
+void fetch_tick(struct fetch *, instant now);
+bool fetch_work(struct fetch *, instant now); /* one handshake step; true if more waits */
+
+#endif

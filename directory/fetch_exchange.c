@@ -1,0 +1,208 @@
+#include "directory/fetch_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define EXCHANGE_TIME (30 * SECONDS)
+
+static struct exchange *find(const struct fetch *fetch, struct id connection) {
+  for (struct list_node *node = list_first(&fetch->exchanges); node != NULL; node = list_after(&fetch->exchanges, node)) {
+    struct exchange *exchange = LIST_OBJECT(node, struct exchange, node);
+    if (id_equal(exchange->connection, connection)) return exchange;
+  }
+  return NULL;
+}
+
+static bool draw_connection(struct exchange *exchange) {
+  struct connection_slot *slot = id_table_add(exchange->fetch->config.connections, &exchange->connection);
+  if (slot == NULL) {
+    exchange->connection = ID_NONE;
+    return false;
+  }
+  slot->kind = exchange->fetch->config.slot_kind;
+  slot->object = exchange->fetch;
+  return true;
+}
+
+static bool connect_to(struct exchange *exchange, const struct address *address) {
+  struct fetch *fetch = exchange->fetch;
+  struct link *link = link_new_initiator(fetch->config.self, &exchange->peer, LINK_FROM_CLIENT, fetch->config.random);
+  if (link == NULL) return false;
+  exchange->trunk = trunk_new(fetch->config.trunks, link, exchange->connection, UINT32_MAX, 0);
+  if (exchange->trunk == NULL) return false;
+  struct effect effect = {
+      .kind = EFFECT_CONNECT, .id = exchange->connection, .connection = CONNECTION_LINK, .address = *address};
+  return effect_queue_put(fetch->config.effects, &effect);
+}
+
+static struct exchange *exchange_new(struct fetch *fetch, instant now, bool is_put, int authority) {
+  struct exchange *exchange = calloc(1, sizeof *exchange);
+  if (exchange == NULL) return NULL;
+  exchange->fetch = fetch;
+  exchange->is_put = is_put;
+  exchange->authority = authority;
+  exchange->deadline = instant_after(now, EXCHANGE_TIME);
+  list_append(&fetch->exchanges, &exchange->node);
+  return exchange;
+}
+
+/* Forgets it without a word to fetch.c. */
+static void drop(struct exchange *exchange, enum effect_kind how) {
+  struct fetch *fetch = exchange->fetch;
+  if (!id_is_none(exchange->connection)) {
+    struct effect effect = {.kind = how, .id = exchange->connection};
+    effect_queue_put(fetch->config.effects, &effect);
+    id_table_remove(fetch->config.connections, exchange->connection);
+  }
+  trunk_free(exchange->trunk);
+  list_leave(&exchange->node);
+  free(exchange);
+}
+
+bool fetch_begin_with_mirror(struct fetch *fetch, instant now, const struct relay_entry *entry) {
+  struct exchange *exchange = exchange_new(fetch, now, false, -1);
+  if (exchange == NULL) return false;
+  exchange->peer.suites = entry->link_suites;
+  memcpy(exchange->peer.identity, entry->identity, IDENTITY_BYTES);
+  memcpy(exchange->peer.link_key, entry->link_key, X25519_BYTES);
+  if (draw_connection(exchange) && connect_to(exchange, &entry->address)) return true;
+  drop(exchange, EFFECT_CLOSE);
+  return false;
+}
+
+bool fetch_begin_with_authority(struct fetch *fetch, instant now, uint32_t index, bool is_put) {
+  const struct network_authority *authority = &fetch->config.network->authorities[index];
+  struct exchange *exchange = exchange_new(fetch, now, is_put, (int)index);
+  if (exchange == NULL) return false;
+  exchange->peer.suites = 1 << AEAD_CHACHA20_POLY1305; /* [LINK-3] the network file declares no more for authorities */
+  exchange->port = authority->port;
+  memcpy(exchange->peer.identity, authority->identity, IDENTITY_BYTES);
+  memcpy(exchange->peer.link_key, authority->link_key, X25519_BYTES);
+  struct address address;
+  bool begun = draw_connection(exchange);
+  if (begun && address_parse_host(authority->host, strlen(authority->host), &address)) {
+    address.port = authority->port;
+    begun = connect_to(exchange, &address);
+  } else if (begun) {
+    struct effect effect = {.kind = EFFECT_RESOLVE, .id = exchange->connection};
+    exchange->resolving = true;
+    memcpy(effect.name, authority->host, strlen(authority->host) + 1);
+    begun = effect_queue_put(fetch->config.effects, &effect);
+  }
+  if (!begun) drop(exchange, EFFECT_CLOSE);
+  return begun;
+}
+
+void fetch_end_exchange(struct exchange *exchange, instant now, enum outcome outcome) {
+  struct fetch *fetch = exchange->fetch;
+  bool is_put = exchange->is_put;
+  int authority = exchange->authority;
+  drop(exchange, EFFECT_CLOSE);
+  if (is_put) fetch_put_ended(fetch, now, (uint32_t)authority, outcome);
+  else fetch_get_ended(fetch, now, outcome);
+}
+
+static void ask(struct exchange *exchange) {
+  struct fetch *fetch = exchange->fetch;
+  struct transfers *transfers = trunk_transfers(exchange->trunk);
+  struct transfer_request request = {.kind = TRANSFER_CONSENSUS,
+                                     .epoch = fetch->consensus == NULL ? 0 : consensus_header(fetch->consensus)->epoch};
+  exchange->asked = true;
+  if (exchange->is_put) transfers_put(transfers, TRANSFER_DESCRIPTOR, fetch->descriptor);
+  else transfers_get(transfers, &request, LIMIT_CONSENSUS_PACKED_BYTES);
+  trunk_make_ready(exchange->trunk);
+}
+
+static void follow_state(struct exchange *exchange) {
+  const struct link *link = trunk_link(exchange->trunk);
+  exchange->needs_work = link_needs_work(link);
+  if (link_state(link) == LINK_OPEN && !exchange->asked) ask(exchange);
+}
+
+/* True if it ended the exchange; ret_outcome: how. */
+static bool take_delivery(struct exchange *exchange, instant now, const struct delivery *delivery, enum outcome *ret_outcome) {
+  if (delivery->kind != DELIVERY_TRANSFER) {
+    *ret_outcome = OUTCOME_PROTOCOL_VIOLATION;
+    return delivery->kind != DELIVERY_TIME;
+  }
+  const struct transfer_event *event = &delivery->transfer;
+  if (event->kind == TRANSFER_ASKED) {
+    transfers_finish(trunk_transfers(exchange->trunk), event->request, OUTCOME_NOT_FOUND);
+    trunk_make_ready(exchange->trunk);
+    return false;
+  }
+  *ret_outcome = event->kind == TRANSFER_ARRIVED ? fetch_take_packed(exchange->fetch, now, event->document) : event->outcome;
+  if (event->kind == TRANSFER_ARRIVED || event->kind == TRANSFER_GIVEN) document_release(event->document);
+  return true;
+}
+
+enum outcome fetch_receive(struct fetch *fetch, instant now, struct id connection, uint8_t *in, size_t len, size_t *ret_used) {
+  struct exchange *exchange = find(fetch, connection);
+  *ret_used = 0;
+  if (exchange == NULL || exchange->trunk == NULL) return OUTCOME_NOT_FOUND;
+  enum outcome outcome = OUTCOME_OK;
+  bool ended = false;
+  for (size_t used = 1; !ended && used > 0 && *ret_used < len;) {
+    outcome = trunk_receive(exchange->trunk, now, in + *ret_used, len - *ret_used, &used);
+    *ret_used += used;
+    struct delivery delivery;
+    while (outcome == OUTCOME_OK && !ended && trunk_next_delivery(exchange->trunk, now, &delivery, &outcome))
+      ended = take_delivery(exchange, now, &delivery, &outcome);
+    ended = ended || outcome != OUTCOME_OK;
+    if (!ended) follow_state(exchange);
+  }
+  if (!ended) return OUTCOME_OK;
+  *ret_used = len;
+  fetch_end_exchange(exchange, now, outcome);
+  return OUTCOME_DONE;
+}
+
+size_t fetch_transmit(struct fetch *fetch, instant now, struct id connection, uint8_t *out, size_t room) {
+  struct exchange *exchange = find(fetch, connection);
+  return exchange == NULL || exchange->trunk == NULL ? 0 : trunk_transmit(exchange->trunk, now, out, room);
+}
+
+size_t fetch_room(const struct fetch *fetch, struct id connection) {
+  const struct exchange *exchange = find(fetch, connection);
+  return exchange == NULL || exchange->trunk == NULL || exchange->needs_work ? 0 : SIZE_MAX;
+}
+
+/* The lookup's id is used up: the connection gets its own. */
+static void resolved(struct exchange *exchange, instant now, const struct event *event) {
+  id_table_remove(exchange->fetch->config.connections, exchange->connection);
+  exchange->connection = ID_NONE;
+  exchange->resolving = false;
+  enum outcome outcome = event->outcome;
+  if (outcome == OUTCOME_OK && event->address_count > 0) {
+    struct address address = event->addresses[random_below(exchange->fetch->config.random, event->address_count)];
+    address.port = exchange->port;
+    if (draw_connection(exchange) && connect_to(exchange, &address)) return;
+    outcome = OUTCOME_LIMIT_REACHED;
+  }
+  fetch_end_exchange(exchange, now, outcome == OUTCOME_OK ? OUTCOME_NAME_NOT_FOUND : outcome);
+}
+
+void fetch_event(struct fetch *fetch, instant now, const struct event *event) {
+  struct exchange *exchange = find(fetch, event->id);
+  if (exchange == NULL) return;
+  if (event->kind == EVENT_RESOLVED) resolved(exchange, now, event);
+  else if (event->kind == EVENT_CONNECTED) follow_state(exchange); /* the first message is work */
+  else fetch_end_exchange(exchange, now, event->kind == EVENT_EOF ? OUTCOME_CONNECTION_RESET : event->outcome);
+}
+
+bool fetch_work(struct fetch *fetch, instant now) {
+  bool done = false;
+  struct list_node *next;
+  for (struct list_node *node = list_first(&fetch->exchanges); node != NULL; node = next) {
+    struct exchange *exchange = LIST_OBJECT(node, struct exchange, node);
+    next = list_after(&fetch->exchanges, node);
+    if (!exchange->needs_work) continue;
+    if (done) return true;
+    done = true;
+    enum outcome outcome = link_work(trunk_link(exchange->trunk), now);
+    trunk_make_ready(exchange->trunk);
+    if (outcome == OUTCOME_OK) follow_state(exchange);
+    else fetch_end_exchange(exchange, now, outcome);
+  }
+  return false;
+}

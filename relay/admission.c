@@ -1,0 +1,108 @@
+#include "relay/shard_internal.h"
+
+#include <string.h>
+
+/* [CIRC-2] From a client only place 0; between nodes only the places behind it. */
+static bool place_is_allowed(const struct neighbour *neighbour, uint8_t place) {
+  if (link_pattern(trunk_link(neighbour->trunk)) == LINK_FROM_CLIENT) return place == 0;
+  return place > 0 && place <= LIMIT_LAST_PLACE;
+}
+
+static const struct onion_key *find_onion_key(const struct shard *shard, uint8_t generation) {
+  for (uint32_t i = 0; shard->keys != NULL && i < shard->keys->count; i++)
+    if (shard->keys->keys[i].generation == generation) return &shard->keys->keys[i];
+  return NULL;
+}
+
+static bool may_queue(struct shard *shard, struct neighbour *neighbour, instant now, const struct cell_create *create) {
+  return !shard->stopping && place_is_allowed(neighbour, create->place) &&
+         create->handshake_type == CIRCUIT_HANDSHAKE_TYPE_HYBRID && find_onion_key(shard, create->generation) != NULL &&
+         neighbour->creates_queued < LIMIT_CREATES_QUEUED_PER_LINK &&
+         (link_pattern(trunk_link(neighbour->trunk)) == LINK_FROM_NODE || token_bucket_take(&neighbour->create_tokens, now, 1));
+}
+
+void admission_create(struct shard *shard, struct neighbour *neighbour, instant now, uint32_t circuit,
+                      const struct cell_create *create) {
+  struct hop *hop = may_queue(shard, neighbour, now, create) ? hop_new(shard) : NULL;
+  struct cell *request = hop == NULL ? NULL : shard_take_cell(shard, now);
+  if (request != NULL && !trunk_attach(neighbour->trunk, &hop->sides[SIDE_CLIENT], circuit, now)) {
+    cell_pool_give(shard->cells, request);
+    request = NULL;
+  }
+  if (request == NULL) {
+    if (hop != NULL) hop_free(shard, hop);
+    shard->figures.creates_refused++;
+    trunk_refuse(neighbour->trunk, circuit);
+    return;
+  }
+  cell_encode_create(request->bytes, circuit, create);
+  request->queued = now;
+  hop->request = request;
+  hop->place = create->place;
+  hop->create_from = neighbour;
+  list_append(&neighbour->creates, &hop->waits);
+  neighbour->creates_queued++;
+  if (!list_contains_node(&neighbour->has_creates)) list_append(&shard->has_creates, &neighbour->has_creates);
+}
+
+/* The hop no longer waits: its place in the link's queue and its copy of the request go. */
+void admission_forget(struct shard *shard, struct hop *hop) {
+  if (hop->request == NULL) return;
+  if (hop->create_from != NULL) hop->create_from->creates_queued--;
+  hop->create_from = NULL;
+  cell_pool_give(shard->cells, hop->request);
+  hop->request = NULL;
+  list_leave(&hop->waits);
+}
+
+/* [HS-3] One request, one answer, nothing kept but the keys. */
+static bool answer(struct shard *shard, struct hop *hop, instant now, const struct cell_create *create) {
+  struct circuit_binding binding = {.handshake_type = create->handshake_type,
+                                    .generation = create->generation,
+                                    .place = create->place,
+                                    .suite = shard->config.layer_suite};
+  memcpy(binding.network, shard->config.self->network, sizeof binding.network);
+  memcpy(binding.identity, shard->config.self->identity, sizeof binding.identity);
+  uint8_t random[NOISE_RANDOM_BYTES], reply[CIRCUIT_HANDSHAKE_REPLY_BYTES];
+  struct circuit_keys keys;
+  const struct onion_key *key = find_onion_key(shard, create->generation);
+  random_bytes(&shard->random, random, sizeof random);
+  bool good = key != NULL &&
+              circuit_handshake_answer(&binding, key->secret, key->public_key, create->request, random, reply, &keys) &&
+              trunk_answer(&hop->sides[SIDE_CLIENT], now, reply);
+  if (good) {
+    onion_layer_init(&hop->open, shard->config.layer_suite, create->place, ONION_FORWARD, keys.forward);
+    onion_layer_init(&hop->seal, shard->config.layer_suite, create->place, ONION_BACKWARD, keys.backward);
+    hop->has_layers = true;
+  }
+  bytes_wipe(random, sizeof random);
+  bytes_wipe(&keys, sizeof keys);
+  return good;
+}
+
+static void work_on_create(struct shard *shard, struct neighbour *neighbour, instant now) {
+  struct list_node *node = list_first(&neighbour->creates);
+  struct hop *hop = LIST_OBJECT(node, struct hop, waits);
+  struct cell_create create;
+  bool in_time = now - hop->request->queued <= LIMIT_CREATE_WAIT; /* [CIRC-4] */
+  bool good = in_time && cell_decode_create(hop->request->bytes, &create) && answer(shard, hop, now, &create);
+  admission_forget(shard, hop);
+  shard->figures.creates_answered += good;
+  shard->figures.creates_refused += !good;
+  if (!good) hop_cut(shard, hop, now);
+}
+
+bool admission_work(struct shard *shard, instant now) {
+  struct list_node *link = list_first(&shard->wants_work), *creates = list_first(&shard->has_creates);
+  shard->work_turn = !shard->work_turn; /* links and circuits in turn, so that neither flood starves the other */
+  if (link != NULL && (creates == NULL || shard->work_turn)) {
+    list_leave(link);
+    neighbour_work(shard, LIST_OBJECT(link, struct neighbour, wants_work), now);
+  } else if (creates != NULL) {
+    struct neighbour *neighbour = LIST_OBJECT(creates, struct neighbour, has_creates);
+    list_leave(creates);
+    if (list_first(&neighbour->creates) != NULL) work_on_create(shard, neighbour, now);
+    if (list_first(&neighbour->creates) != NULL) list_append(&shard->has_creates, creates);
+  }
+  return list_first(&shard->wants_work) != NULL || list_first(&shard->has_creates) != NULL;
+}

@@ -1,0 +1,152 @@
+#include "relay/shard_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { ADDRESSES_TRIED_MAX = 3 };
+
+static struct exit_stream *stream_new(struct shard *shard, struct hop *hop, const struct message *message) {
+  if (hop->stream_count >= LIMIT_STREAMS_PER_CIRCUIT) return NULL;
+  struct exit_stream *stream = calloc(1, sizeof *stream);
+  if (stream == NULL) return NULL;
+  if (!index_map_put(&shard->streams, exit_stream_key(hop, message->stream), (uintptr_t)stream)) {
+    free(stream);
+    return NULL;
+  }
+  stream->hop = hop;
+  stream->number = message->stream;
+  stream->only_resolve = message->command == MESSAGE_RESOLVE;
+  stream->granted = LIMIT_EXIT_FIRST_CREDIT;
+  stream->allowed = LIMIT_CLIENT_FIRST_CREDIT;
+  stream->backlog.kind = BACKLOG_STREAM;
+  list_append(&hop->streams, &stream->of_hop);
+  hop->stream_count++;
+  shard->figures.streams++;
+  shard->figures.streams_begun++;
+  return stream;
+}
+
+/* A name for the driver; each attempt has its own. */
+static bool draw_connection(struct shard *shard, struct exit_stream *stream) {
+  struct shard_connection *connection = id_table_add(&shard->connections, &stream->connection);
+  if (connection == NULL) return false;
+  connection->stream = stream;
+  return true;
+}
+
+/* [STREAM-4] Allowed addresses, in the order in which they came; ret_cause: why none. */
+static void keep_allowed(struct shard *shard, struct exit_stream *stream, const struct address *addresses, uint32_t count,
+                         enum outcome *ret_cause) {
+  *ret_cause = OUTCOME_REFUSED_BY_POLICY;
+  stream->addresses = calloc(ADDRESSES_TRIED_MAX, sizeof *stream->addresses);
+  if (stream->addresses == NULL) {
+    *ret_cause = OUTCOME_NO_MEMORY;
+    return;
+  }
+  for (uint32_t i = 0; i < count && stream->address_count < ADDRESSES_TRIED_MAX; i++) {
+    struct address address = addresses[i];
+    address.port = stream->port;
+    if (exit_policy_may_connect(shard->config.policy, &address)) stream->addresses[stream->address_count++] = address;
+  }
+}
+
+bool exit_connect_next(struct shard *shard, struct exit_stream *stream, instant now) {
+  (void)now;
+  if (stream->address_next >= stream->address_count || !draw_connection(shard, stream)) return false;
+  stream->state = STREAM_CONNECTING;
+  struct effect effect = {.kind = EFFECT_CONNECT,
+                          .id = stream->connection,
+                          .connection = CONNECTION_STREAM,
+                          .address = stream->addresses[stream->address_next++]};
+  shard_effect(shard, &effect);
+  return true;
+}
+
+static void connect_or_end(struct shard *shard, struct exit_stream *stream, instant now, enum outcome cause) {
+  if (!exit_connect_next(shard, stream, now)) exit_stream_end(shard, stream, now, cause);
+}
+
+static void resolve(struct shard *shard, struct exit_stream *stream, instant now, const struct target *target) {
+  struct effect effect = {.kind = EFFECT_RESOLVE};
+  if (!draw_connection(shard, stream)) {
+    exit_stream_end(shard, stream, now, OUTCOME_LIMIT_REACHED);
+    return;
+  }
+  stream->state = STREAM_RESOLVING;
+  effect.id = stream->connection;
+  memcpy(effect.name, target->name, (size_t)target->name_len + 1);
+  shard_effect(shard, &effect);
+}
+
+void exit_begin(struct shard *shard, struct hop *hop, instant now, const struct message *message) {
+  struct target target;
+  bool only_resolve = message->command == MESSAGE_RESOLVE;
+  /* [STREAM-2] */
+  if (message->stream <= hop->last_stream || !target_decode(message->body, message->len, &target)) {
+    shard->figures.violations++;
+    hop_close(shard, hop, now, OUTCOME_PROTOCOL_VIOLATION);
+    return;
+  }
+  hop->last_stream = message->stream;
+  struct exit_stream *stream = stream_new(shard, hop, message);
+  if (stream == NULL) {
+    hop_close(shard, hop, now, OUTCOME_LIMIT_REACHED);
+    return;
+  }
+  stream->port = target.port;
+  if (target.kind == TARGET_NAME) {
+    resolve(shard, stream, now, &target);
+    return;
+  }
+  struct address address = {.family = target.kind == TARGET_IPV4 ? ADDRESS_IPV4 : ADDRESS_IPV6, .port = target.port};
+  memcpy(address.bytes, target.address, target.kind == TARGET_IPV4 ? 4 : 16);
+  enum outcome cause = OUTCOME_PROTOCOL_VIOLATION;
+  if (!only_resolve) keep_allowed(shard, stream, &address, 1, &cause);
+  connect_or_end(shard, stream, now, cause);
+}
+
+/* [STREAM-10] What may not be connected to is not told either: no map of a private network through names. */
+static void tell_addresses(struct shard *shard, struct exit_stream *stream, instant now, const struct event *event) {
+  struct address told[EVENT_ADDRESSES_MAX];
+  uint8_t body[RESOLVED_MAX_BYTES];
+  size_t count = 0;
+  bool all = exit_policy_allows_private(shard->config.policy);
+  for (uint32_t i = 0; i < event->address_count && i < EVENT_ADDRESSES_MAX; i++)
+    if (all || !address_is_private(&event->addresses[i])) told[count++] = event->addresses[i];
+  if (count > 0) {
+    size_t len = resolved_encode(told, count, body);
+    struct cell *cell;
+    uint8_t *place = hop_begin_message(shard, stream->hop, now, MESSAGE_RESOLVED, stream->number, len, &cell);
+    if (place == NULL) return;
+    memcpy(place, body, len);
+    hop_send_message(shard, stream->hop, now, cell);
+  }
+  exit_stream_end(shard, stream, now, count > 0 ? OUTCOME_DONE : OUTCOME_NAME_NOT_FOUND);
+}
+
+void exit_resolved(struct shard *shard, struct exit_stream *stream, instant now, const struct event *event) {
+  if (stream->state != STREAM_RESOLVING) return;
+  /* The lookup's name is used up: a connection gets its own. */
+  id_table_remove(&shard->connections, stream->connection);
+  stream->connection = ID_NONE;
+  if (event->outcome != OUTCOME_OK) {
+    exit_stream_end(shard, stream, now, event->outcome);
+  } else if (stream->only_resolve) {
+    tell_addresses(shard, stream, now, event);
+  } else {
+    enum outcome cause;
+    keep_allowed(shard, stream, event->addresses, event->address_count, &cause);
+    connect_or_end(shard, stream, now, cause);
+  }
+}
+
+void exit_connected(struct shard *shard, struct exit_stream *stream, instant now) {
+  struct cell *cell;
+  if (stream->state != STREAM_CONNECTING) return;
+  free(stream->addresses);
+  stream->addresses = NULL;
+  stream->state = STREAM_OPEN;
+  if (hop_begin_message(shard, stream->hop, now, MESSAGE_CONNECTED, stream->number, 0, &cell) == NULL) return;
+  hop_send_message(shard, stream->hop, now, cell);
+  exit_stream_ready(shard, stream); /* to be read, and what came behind BEGIN to be written */
+}

@@ -1,0 +1,219 @@
+#include "relay/shard_internal.h"
+
+#include <string.h>
+
+enum { PADDING_TAKEN_MAX = 32, OWN_CELLS_QUEUED_MAX = 1024 };
+#define CLIENT_LINK_LOST_SPREAD (5 * SECONDS)
+
+struct hop *hop_of_side(struct trunk_side *side) {
+  return LIST_OBJECT(side - side->index, struct hop, sides);
+}
+
+struct hop *hop_new(struct shard *shard) {
+  struct id id;
+  struct hop *hop = id_table_add(&shard->hops, &id);
+  if (hop == NULL) return NULL;
+  hop->id = id;
+  for (uint8_t i = 0; i < 2; i++) {
+    hop->sides[i].owner = id;
+    hop->sides[i].index = i;
+    hop->sides[i].backlog.kind = BACKLOG_HOP;
+    hop->sides[i].feeder = &hop->sides[1 - i];
+  }
+  list_init(&hop->streams);
+  return hop;
+}
+
+void hop_free(struct shard *shard, struct hop *hop) {
+  exit_hop_closed(shard, hop, 0);
+  admission_forget(shard, hop);
+  timer_heap_cancel(&shard->timers, &hop->timer);
+  list_leave(&hop->dead);
+  list_leave(&hop->waits);
+  trunk_detach(&hop->sides[SIDE_CLIENT]);
+  trunk_detach(&hop->sides[SIDE_EXIT]);
+  if (hop->has_layers) {
+    onion_layer_wipe(&hop->open, shard->contexts);
+    onion_layer_wipe(&hop->seal, shard->contexts);
+  }
+  id_table_remove(&shard->hops, hop->id);
+}
+
+void hop_check_dead(struct shard *shard, struct hop *hop) {
+  bool alone = hop->sides[SIDE_CLIENT].state == SIDE_NONE && hop->sides[SIDE_EXIT].state == SIDE_NONE;
+  if (hop->closing && alone && hop->timer.position == 0 && !list_contains_node(&hop->dead))
+    list_append(&shard->dead_hops, &hop->dead);
+}
+
+uint8_t *hop_begin_message(struct shard *shard, struct hop *hop, instant now, uint8_t command, uint16_t stream, size_t len,
+                           struct cell **ret_cell) {
+  bool too_many = hop->sides[SIDE_CLIENT].queue.count >= OWN_CELLS_QUEUED_MAX;
+  struct cell *cell = too_many || hop->sides[SIDE_CLIENT].state != SIDE_OPEN ? NULL : shard_take_cell(shard, now);
+  /* Taking a cell may have evicted this very hop. */
+  if (cell == NULL || hop->sides[SIDE_CLIENT].state != SIDE_OPEN) {
+    if (cell != NULL) cell_pool_give(shard->cells, cell);
+    if (!hop->closing) hop_cut(shard, hop, now);
+    return NULL;
+  }
+  struct message_writer writer;
+  message_writer_init(&writer, cell_body(cell->bytes), ONION_CONTENT(hop->place), false);
+  uint8_t *body = message_add(&writer, command, stream, len);
+  message_writer_finish(&writer);
+  *ret_cell = cell;
+  return body;
+}
+
+void hop_send_message(struct shard *shard, struct hop *hop, instant now, struct cell *cell) {
+  if (!onion_seal(&hop->seal, shard->contexts, ONION_FOR_YOU, cell_body(cell->bytes))) {
+    cell_pool_give(shard->cells, cell);
+    hop_cut(shard, hop, now);
+    return;
+  }
+  trunk_push(&hop->sides[SIDE_CLIENT], now, cell, false);
+  if (trunk_side_room(&hop->sides[SIDE_CLIENT]) == 0) hop->sides[SIDE_CLIENT].wants_room = true;
+}
+
+/* [CIRC-10] The cause goes to the client alone, sealed; neighbours learn only that it is over. */
+static void tell_cause(struct shard *shard, struct hop *hop, instant now, enum outcome cause) {
+  struct cell *cell;
+  if (!hop->has_layers || hop->sides[SIDE_CLIENT].state != SIDE_OPEN) return;
+  uint8_t *body = hop_begin_message(shard, hop, now, MESSAGE_CLOSED, 0, 1, &cell);
+  if (body == NULL) return;
+  *body = (uint8_t)cause;
+  hop_send_message(shard, hop, now, cell);
+}
+
+static void begin_closing(struct shard *shard, struct hop *hop, instant now) {
+  hop->closing = true;
+  hop->extending = false;
+  admission_forget(shard, hop);
+  list_leave(&hop->waits);
+  timer_heap_cancel(&shard->timers, &hop->timer);
+  exit_hop_closed(shard, hop, now);
+}
+
+void hop_close(struct shard *shard, struct hop *hop, instant now, enum outcome cause) {
+  if (hop->closing) return;
+  if (cause != OUTCOME_OK) tell_cause(shard, hop, now, cause);
+  if (hop->closing) return; /* there was no memory for the word: it was cut */
+  begin_closing(shard, hop, now);
+  trunk_close(&hop->sides[SIDE_CLIENT], now);
+  trunk_close(&hop->sides[SIDE_EXIT], now);
+  hop_check_dead(shard, hop);
+}
+
+void hop_cut(struct shard *shard, struct hop *hop, instant now) {
+  if (!hop->closing) begin_closing(shard, hop, now);
+  trunk_cut(&hop->sides[SIDE_CLIENT]);
+  trunk_cut(&hop->sides[SIDE_EXIT]);
+  timer_heap_cancel(&shard->timers, &hop->timer);
+  hop_check_dead(shard, hop);
+}
+
+void hop_side_closed(struct shard *shard, struct trunk_side *side, instant now) {
+  struct hop *hop = hop_of_side(side);
+  if (side->index == SIDE_EXIT && hop->extending) extend_fail(shard, hop, now, OUTCOME_TOO_BUSY);
+  else hop_close(shard, hop, now, OUTCOME_OK);
+  hop_check_dead(shard, hop);
+}
+
+void hop_side_lost(struct shard *shard, struct trunk_side *side, instant now, bool client_link) {
+  struct hop *hop = hop_of_side(side);
+  if (side->index == SIDE_EXIT) {
+    if (hop->extending) extend_fail(shard, hop, now, OUTCOME_LINK_FAILED);
+    else hop_close(shard, hop, now, OUTCOME_LINK_FAILED);
+  } else if (client_link && !hop->closing && hop->sides[SIDE_EXIT].state == SIDE_OPEN) {
+    /* [CIRC-12] One client's circuits do not all close at once. */
+    begin_closing(shard, hop, now);
+    instant at = instant_after(now, random_below(&shard->random, CLIENT_LINK_LOST_SPREAD));
+    if (!timer_heap_set(&shard->timers, &hop->timer, TIMER_HOP, hop->id, at)) trunk_close(&hop->sides[SIDE_EXIT], now);
+  } else {
+    hop_close(shard, hop, now, OUTCOME_OK);
+  }
+  hop_check_dead(shard, hop);
+}
+
+void hop_timer(struct shard *shard, struct hop *hop, instant now) {
+  if (!hop->closing) {
+    extend_fail(shard, hop, now, OUTCOME_CIRCUIT_TIMEOUT); /* [CIRC-7] */
+    return;
+  }
+  trunk_close(&hop->sides[SIDE_EXIT], now);
+  hop_check_dead(shard, hop);
+}
+
+/* [CIRC-15] What a client may say to a hop. */
+static void take_message(struct shard *shard, struct hop *hop, instant now, const struct message *message) {
+  switch ((enum message_command)message->command) {
+  case MESSAGE_EXTEND: extend_begin(shard, hop, now, message); return;
+  case MESSAGE_PADDING:
+    if (++hop->padding_taken <= PADDING_TAKEN_MAX) return; /* [CIRC-16] */
+    break;
+  case MESSAGE_BEGIN:
+  case MESSAGE_RESOLVE:
+    if (hop->place == LIMIT_EXIT_PLACE && !hop->extended && !hop->extending) {
+      exit_begin(shard, hop, now, message);
+      return;
+    }
+    hop_close(shard, hop, now, OUTCOME_NOT_ALLOWED_HERE); /* [STREAM-1] */
+    return;
+  case MESSAGE_DATA:
+  case MESSAGE_EOF:
+  case MESSAGE_END:
+  case MESSAGE_STREAM_CREDIT: exit_message(shard, hop, now, message); return;
+  case MESSAGE_END_OF_CELL:
+  case MESSAGE_EXTENDED:
+  case MESSAGE_CLOSED:
+  case MESSAGE_CONNECTED:
+  case MESSAGE_RESOLVED: break;
+  }
+  shard->figures.violations++;
+  hop_close(shard, hop, now, OUTCOME_PROTOCOL_VIOLATION);
+}
+
+static void take_content(struct shard *shard, struct hop *hop, instant now, const uint8_t *content) {
+  struct message_reader reader;
+  struct message message;
+  message_reader_init(&reader, content, ONION_CONTENT(hop->place), false);
+  while (!hop->closing && message_read(&reader, &message)) take_message(shard, hop, now, &message);
+  if (!hop->closing && !message_reader_is_valid(&reader)) {
+    shard->figures.violations++;
+    hop_close(shard, hop, now, OUTCOME_PROTOCOL_VIOLATION);
+  }
+}
+
+/* A copy of the body, on to the other side; counted as passed when it leaves. */
+static void pass_on(struct shard *shard, struct hop *hop, instant now, uint8_t to, const uint8_t *body) {
+  struct cell *cell = shard_take_cell(shard, now);
+  if (cell == NULL || hop->closing) {
+    if (cell != NULL) cell_pool_give(shard->cells, cell);
+    else hop_cut(shard, hop, now);
+    return;
+  }
+  memcpy(cell_body(cell->bytes), body, CELL_BODY_BYTES);
+  trunk_push(&hop->sides[to], now, cell, true);
+}
+
+void hop_forward(struct shard *shard, struct hop *hop, instant now, uint8_t *body) {
+  enum onion_kind kind;
+  if (hop->closing) return;
+  /* [CIRC-13] The first honest hop that sees one changed bit closes the circuit. */
+  if (!onion_open(&hop->open, shard->contexts, body, &kind)) {
+    shard->figures.layers_forged++;
+    hop_close(shard, hop, now, OUTCOME_LAYER_FORGED);
+  } else if (kind == ONION_FOR_YOU) {
+    take_content(shard, hop, now, body);
+    trunk_passed(&hop->sides[SIDE_CLIENT], now);
+  } else if (hop->extended && hop->sides[SIDE_EXIT].state == SIDE_OPEN) {
+    pass_on(shard, hop, now, SIDE_EXIT, body);
+  } else {
+    hop_close(shard, hop, now, OUTCOME_NOT_ALLOWED_HERE);
+  }
+}
+
+void hop_backward(struct shard *shard, struct hop *hop, instant now, uint8_t *body) {
+  if (hop->closing || hop->sides[SIDE_CLIENT].state != SIDE_OPEN) return;
+  /* [CIRC-14] Exactly the bytes of the next place, under our own tag. */
+  if (!onion_seal(&hop->seal, shard->contexts, ONION_PASS_ON, body)) hop_cut(shard, hop, now);
+  else pass_on(shard, hop, now, SIDE_CLIENT, body);
+}

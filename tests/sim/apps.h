@@ -1,0 +1,38 @@
+/* Machines around the network in the simulator: a web server that answers "GET /N" with N bytes, and an application
+ * that fetches through a SOCKS proxy and compares every byte.
+ * Spec: none. Called by scenarios.
+ * The bytes are a fixed function of their offset, so nobody keeps them.
+ */
+#ifndef TUNIC_TESTS_SIM_APPS_H
+#define TUNIC_TESTS_SIM_APPS_H
+
+#include "tests/sim/sim.h"
+
+struct web;
+struct web *web_new(void);
+void web_free(struct web *);
+struct machine web_machine(struct web *);
+
+enum { FETCHER_MAX = 512 };
+
+struct fetch_result {
+  bool started, replied, done, failed;
+  uint8_t socks_reply;
+  uint64_t want, got;
+  bool wrong_bytes;
+  instant began, first_byte, ended;
+};
+
+struct fetcher;
+struct fetcher *fetcher_new(struct address proxy);
+void fetcher_free(struct fetcher *);
+struct machine fetcher_machine(struct fetcher *);
+/* Begins a fetch of `bytes` from host:port with these SOCKS credentials (NULL: none); returns its index. `early`: the
+ * request goes out right behind CONNECT. `limit`: stops reading after so many bytes (0: never). The caller pokes the host. */
+uint32_t fetcher_begin(struct fetcher *, instant now, const char *user, const char *host, uint16_t port, uint64_t bytes, bool early, uint64_t limit);
+const struct fetch_result *fetcher_result(const struct fetcher *, uint32_t index);
+bool fetcher_all_done(const struct fetcher *);
+
+uint8_t web_byte(uint64_t offset);
+
+#endif

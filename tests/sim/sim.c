@@ -1,0 +1,250 @@
+#include "tests/sim/sim_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SIM_START_WALL_MS INT64_C(1767225600000) /* 2026-01-01 */
+
+void sim_init(struct sim *sim, uint64_t seed) {
+  uint8_t bytes[RANDOM_SEED_BYTES] = {0};
+  memset(sim, 0, sizeof *sim);
+  memcpy(bytes, &seed, sizeof seed);
+  sim->seed = seed;
+  sim->now = 1000 * SECONDS;
+  sim->wall_ms_at_zero = SIM_START_WALL_MS - (int64_t)(sim->now / MILLISECONDS);
+  random_init(&sim->random, bytes);
+  list_init(&sim->hosts);
+}
+
+void sim_seed(struct sim *sim, uint8_t ret_seed[RANDOM_SEED_BYTES]) {
+  random_bytes(&sim->random, ret_seed, RANDOM_SEED_BYTES);
+}
+
+/* ---- the queue: a binary heap by time, then by order of planning ---- */
+
+static bool is_before(const struct sim_event *a, const struct sim_event *b) {
+  return a->at != b->at ? a->at < b->at : a->order < b->order;
+}
+
+void sim_plan(struct sim *sim, struct sim_event event) {
+  if (sim->heap_count == sim->heap_capacity) {
+    sim->heap_capacity = sim->heap_capacity == 0 ? 256 : sim->heap_capacity * 2;
+    sim->heap = realloc(sim->heap, sim->heap_capacity * sizeof *sim->heap);
+    if (sim->heap == NULL) abort();
+  }
+  event.order = sim->order++;
+  if (event.endpoint != NULL) event.endpoint->references++;
+  size_t at = sim->heap_count++;
+  while (at > 0 && is_before(&event, &sim->heap[(at - 1) / 2])) {
+    sim->heap[at] = sim->heap[(at - 1) / 2];
+    at = (at - 1) / 2;
+  }
+  sim->heap[at] = event;
+}
+
+static struct sim_event take_first(struct sim *sim) {
+  struct sim_event first = sim->heap[0], last = sim->heap[--sim->heap_count];
+  size_t at = 0;
+  for (;;) {
+    size_t child = 2 * at + 1;
+    if (child >= sim->heap_count) break;
+    if (child + 1 < sim->heap_count && is_before(&sim->heap[child + 1], &sim->heap[child])) child++;
+    if (!is_before(&sim->heap[child], &last)) break;
+    sim->heap[at] = sim->heap[child];
+    at = child;
+  }
+  if (sim->heap_count > 0) sim->heap[at] = last;
+  return first;
+}
+
+void sim_plan_turn(struct sim_host *host, uint32_t machine, instant at) {
+  if (at >= host->wakes[machine]) return;
+  host->wakes[machine] = at;
+  sim_plan(host->sim, (struct sim_event){.at = at, .kind = SIM_TURN, .host = host, .machine = machine});
+}
+
+/* ---- hosts ---- */
+
+struct sim_host *sim_add_host(struct sim *sim, const char *name, uint64_t delay) {
+  struct sim_host *host = calloc(1, sizeof *host);
+  uint32_t number = 1;
+  if (host == NULL) abort();
+  for (struct list_node *node = list_first(&sim->hosts); node != NULL; node = list_after(&sim->hosts, node)) number++;
+  snprintf(host->name, sizeof host->name, "%s", name);
+  host->sim = sim;
+  host->delay = delay;
+  host->address = (struct address){.family = ADDRESS_IPV4, .bytes = {10, (uint8_t)(number >> 8), (uint8_t)number, 1}};
+  list_init(&host->files);
+  list_init(&host->endpoints);
+  list_append(&sim->hosts, &host->node);
+  return host;
+}
+
+uint32_t sim_add_machine(struct sim_host *host, struct machine machine) {
+  host->machines[host->machine_count] = machine;
+  host->wakes[host->machine_count] = INSTANT_NEVER;
+  return host->machine_count++;
+}
+
+void sim_listen(struct sim_host *host, enum connection_kind kind, uint16_t port, uint32_t machine) {
+  host->listeners[host->listener_count++] = (struct sim_listener){kind, port, machine};
+}
+
+struct date sim_date(const struct sim_host *host) {
+  const struct sim *sim = host->sim;
+  return (struct date){sim->wall_ms_at_zero + (int64_t)(sim->now / MILLISECONDS) + host->clock_skew_ms};
+}
+
+static void give_clock(struct sim_host *host) {
+  struct event event = {.kind = EVENT_CLOCK, .clock = {.at = host->sim->now, .date = sim_date(host)}};
+  for (uint32_t i = 0; i < host->machine_count; i++) sim_event(host, i, &event);
+}
+
+void sim_start(struct sim_host *host) {
+  host->is_up = true;
+  host->exited = false;
+  give_clock(host);
+}
+
+void sim_set_clock_skew(struct sim_host *host, int64_t milliseconds) {
+  host->clock_skew_ms = milliseconds;
+  if (host->is_up) give_clock(host);
+}
+
+void sim_event(struct sim_host *host, uint32_t machine, const struct event *event) {
+  struct machine *m = &host->machines[machine];
+  m->verbs->event(m->self, host->sim->now, event);
+  sim_poke(host, machine);
+}
+
+void sim_poke(struct sim_host *host, uint32_t machine) {
+  sim_plan_turn(host, machine, host->sim->now);
+}
+
+void sim_cut_connections(struct sim_host *host, struct sim_host *other) {
+  struct list_node *next;
+  for (struct list_node *node = list_first(&host->endpoints); node != NULL; node = next) {
+    struct sim_endpoint *endpoint = LIST_OBJECT(node, struct sim_endpoint, of_host);
+    next = list_after(&host->endpoints, node);
+    if (endpoint->peer != NULL && (other == NULL || endpoint->peer->host == other))
+      wire_close(endpoint, OUTCOME_CONNECTION_RESET, true);
+  }
+}
+
+void sim_set_cut(struct sim_host *host, bool cut) {
+  host->is_cut = cut;
+  for (uint32_t i = 0; i < host->machine_count && !cut && host->is_up; i++) sim_poke(host, i);
+}
+
+void sim_kill(struct sim_host *host) {
+  struct list_node *node;
+  while ((node = list_first(&host->endpoints)) != NULL)
+    wire_close(LIST_OBJECT(node, struct sim_endpoint, of_host), OUTCOME_CONNECTION_RESET, false);
+  host->is_up = false;
+  if (host->on_free != NULL) host->on_free(host);
+  host->machine_count = host->listener_count = 0;
+  memset(host->machines, 0, sizeof host->machines);
+}
+
+struct sim_host *sim_find_host(const struct sim *sim, const char *name) {
+  for (struct list_node *node = list_first(&sim->hosts); node != NULL; node = list_after(&sim->hosts, node)) {
+    struct sim_host *host = LIST_OBJECT(node, struct sim_host, node);
+    if (strcmp(host->name, name) == 0) return host;
+  }
+  return NULL;
+}
+
+static struct sim_file *find_file(const struct sim_host *host, const char *name) {
+  for (struct list_node *node = list_first(&host->files); node != NULL; node = list_after(&host->files, node)) {
+    struct sim_file *file = LIST_OBJECT(node, struct sim_file, node);
+    if (strcmp(file->name, name) == 0) return file;
+  }
+  return NULL;
+}
+
+const struct document *sim_file(const struct sim_host *host, const char *name) {
+  const struct sim_file *file = find_file(host, name);
+  return file == NULL ? NULL : file->bytes;
+}
+
+void sim_put_file(struct sim_host *host, const char *name, struct document *bytes) {
+  struct sim_file *file = find_file(host, name);
+  if (file == NULL) {
+    file = calloc(1, sizeof *file);
+    if (file == NULL) abort();
+    snprintf(file->name, sizeof file->name, "%s", name);
+    list_append(&host->files, &file->node);
+  }
+  document_release(file->bytes);
+  file->bytes = bytes;
+}
+
+static void free_event(struct sim_event *event) {
+  free(event->bytes);
+  free(event->event);
+  if (event->endpoint != NULL) wire_release(event->endpoint);
+}
+
+void sim_wipe(struct sim *sim) {
+  struct list_node *node;
+  for (node = list_first(&sim->hosts); node != NULL; node = list_after(&sim->hosts, node))
+    if (LIST_OBJECT(node, struct sim_host, node)->is_up) sim_kill(LIST_OBJECT(node, struct sim_host, node));
+  while (sim->heap_count > 0) {
+    struct sim_event event = take_first(sim);
+    free_event(&event);
+  }
+  while ((node = list_take_first(&sim->hosts)) != NULL) {
+    struct sim_host *host = LIST_OBJECT(node, struct sim_host, node);
+    struct list_node *file;
+    while ((file = list_take_first(&host->files)) != NULL) {
+      document_release(LIST_OBJECT(file, struct sim_file, node)->bytes);
+      free(LIST_OBJECT(file, struct sim_file, node));
+    }
+    free(host);
+  }
+  free(sim->heap);
+  sim->heap = NULL;
+}
+
+/* ---- running ---- */
+
+static void happen(struct sim *sim, struct sim_event *event) {
+  switch (event->kind) {
+  case SIM_TURN:
+    if (event->machine >= event->host->machine_count || event->host->wakes[event->machine] != event->at) return;
+    event->host->wakes[event->machine] = INSTANT_NEVER;
+    if (event->host->is_up && !event->host->exited) turn_run(event->host, event->machine);
+    return;
+  case SIM_CONNECT: wire_connect_arrives(sim, event->endpoint); return;
+  case SIM_ARRIVE:
+  case SIM_ARRIVE_EOF:
+  case SIM_ARRIVE_CLOSED: wire_arrives(sim, event); return;
+  case SIM_GIVE_EVENT:
+    if (event->host->is_up && event->machine < event->host->machine_count) {
+      sim_event(event->host, event->machine, event->event);
+    } else if (event->event->kind == EVENT_MESSAGE) {
+      free(event->event->message.object);
+    }
+    return;
+  }
+}
+
+bool sim_run_until(struct sim *sim, instant until, bool (*condition)(struct sim *, void *), void *context) {
+  while (!sim->broken && sim->heap_count > 0 && sim->heap[0].at <= until) {
+    struct sim_event event = take_first(sim);
+    sim->now = event.at;
+    happen(sim, &event);
+    bool was_turn = event.kind == SIM_TURN;
+    struct sim_host *host = event.host;
+    free_event(&event);
+    if (was_turn && sim->invariant != NULL && host->is_up && !sim->invariant(sim, host)) sim->broken = true;
+    if (condition != NULL && was_turn && condition(sim, context)) return true;
+  }
+  if (sim->now < until) sim->now = until;
+  return condition == NULL && !sim->broken;
+}
+
+bool sim_run_for(struct sim *sim, uint64_t duration) {
+  return sim_run_until(sim, instant_after(sim->now, duration), NULL, NULL);
+}

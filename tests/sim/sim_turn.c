@@ -1,0 +1,126 @@
+#include "tests/sim/sim_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void give_later(struct sim_host *host, uint32_t machine, uint64_t delay, const struct event *event) {
+  struct event *copy = malloc(sizeof *copy);
+  if (copy == NULL) abort();
+  *copy = *event;
+  sim_plan(host->sim, (struct sim_event){.at = instant_after(host->sim->now, delay),
+                                         .kind = SIM_GIVE_EVENT,
+                                         .host = host,
+                                         .machine = machine,
+                                         .event = copy});
+}
+
+/* Names are the hosts' own: "web" is the host web; anything else is not found. */
+static void resolve(struct sim_host *host, uint32_t machine, const struct effect *effect) {
+  struct event event = {.kind = EVENT_RESOLVED, .id = effect->id, .outcome = OUTCOME_NAME_NOT_FOUND};
+  const struct sim_host *found = sim_find_host(host->sim, effect->name);
+  if (found != NULL) {
+    event.outcome = OUTCOME_OK;
+    event.address_count = 1;
+    event.addresses[0] = found->address;
+  }
+  give_later(host, machine, 5 * MILLISECONDS, &event);
+}
+
+static void write_file(struct sim_host *host, uint32_t machine, const struct effect *effect) {
+  struct event event = {.kind = EVENT_WRITTEN, .id = effect->id, .outcome = OUTCOME_OK};
+  sim_put_file(host, effect->name, effect->document);
+  give_later(host, machine, MILLISECONDS, &event);
+}
+
+static void pass_message(struct sim_host *host, uint32_t machine, const struct effect *effect) {
+  struct event event = {.kind = EVENT_MESSAGE, .from = machine, .message = effect->message};
+  give_later(host, effect->to, 1 * MICROSECONDS, &event);
+}
+
+static void perform(struct sim_host *host, uint32_t machine, const struct effect *effect) {
+  struct sim_endpoint *endpoint = wire_find(host, machine, effect->id);
+  switch (effect->kind) {
+  case EFFECT_CONNECT: wire_connect(host, machine, effect); return;
+  case EFFECT_FINISH:
+    if (endpoint != NULL) endpoint->finishing = endpoint->has_output = true;
+    return;
+  case EFFECT_CLOSE:
+    if (endpoint != NULL) wire_close(endpoint, OUTCOME_CONNECTION_RESET, false);
+    return;
+  case EFFECT_CLOSE_FLUSHED:
+    if (endpoint != NULL) endpoint->closing_flushed = endpoint->has_output = true;
+    if (endpoint != NULL && endpoint->peer == NULL) wire_close(endpoint, OUTCOME_DONE, false);
+    return;
+  case EFFECT_RESOLVE: resolve(host, machine, effect); return;
+  case EFFECT_WRITE_FILE: write_file(host, machine, effect); return;
+  case EFFECT_HAND_OVER:
+    if (endpoint != NULL) wire_hand_over(endpoint, effect->to);
+    return;
+  case EFFECT_MESSAGE: pass_message(host, machine, effect); return;
+  case EFFECT_EXIT:
+    host->exited = machine == 0;
+    host->exit_outcome = effect->outcome;
+    return;
+  }
+}
+
+static void take_effects(struct sim_host *host, uint32_t machine) {
+  struct machine *m = &host->machines[machine];
+  struct effect effect;
+  while (m->verbs->next_effect(m->self, &effect)) perform(host, machine, &effect);
+}
+
+/* [MACH-5] */
+static void transmit_ready(struct sim_host *host, uint32_t machine) {
+  struct machine *m = &host->machines[machine];
+  struct id id;
+  while (m->verbs->next_ready(m->self, &id)) {
+    struct sim_endpoint *endpoint = wire_find(host, machine, id);
+    if (endpoint != NULL) endpoint->has_output = true;
+  }
+  struct list_node *next;
+  for (struct list_node *node = list_first(&host->endpoints); node != NULL; node = next) {
+    struct sim_endpoint *endpoint = LIST_OBJECT(node, struct sim_endpoint, of_host);
+    next = list_after(&host->endpoints, node);
+    if (endpoint->machine == machine && endpoint->has_output) wire_transmit(endpoint);
+  }
+}
+
+static void receive_all(struct sim_host *host, uint32_t machine) {
+  static _Thread_local uint8_t buffer[SIM_BUFFER_BYTES + 32 * 1024];
+  struct list_node *next;
+  for (struct list_node *node = list_first(&host->endpoints); node != NULL; node = next) {
+    struct sim_endpoint *endpoint = LIST_OBJECT(node, struct sim_endpoint, of_host);
+    next = list_after(&host->endpoints, node);
+    bool waits = endpoint->arrived_len > 0 || (endpoint->eof_arrived && !endpoint->eof_given);
+    if (endpoint->machine == machine && waits) {
+      endpoint->references++; /* the machine may close it */
+      wire_receive(endpoint, buffer);
+      take_effects(host, machine);
+      wire_release(endpoint);
+      next = list_first(&host->endpoints) == NULL ? NULL : next;
+    }
+  }
+}
+
+void turn_run(struct sim_host *host, uint32_t machine) {
+  struct machine *m = &host->machines[machine];
+  struct sim *sim = host->sim;
+  sim->turns++;
+  receive_all(host, machine);
+  take_effects(host, machine);
+  if (m->verbs->deadline(m->self) <= sim->now) m->verbs->tick(m->self, sim->now);
+  take_effects(host, machine);
+  transmit_ready(host, machine);
+  take_effects(host, machine);
+  bool more = false;
+  for (int i = 0; i < SIM_WORK_PER_TURN; i++) more = m->verbs->work(m->self, sim->now);
+  take_effects(host, machine);
+  transmit_ready(host, machine);
+  take_effects(host, machine);
+  instant deadline = m->verbs->deadline(m->self);
+  /* A turn takes time: a machine that always has more to do must not stop the world. */
+  if (more || deadline <= sim->now) deadline = instant_after(sim->now, 10 * MICROSECONDS);
+  if (deadline != INSTANT_NEVER && host->is_up) sim_plan_turn(host, machine, deadline);
+}

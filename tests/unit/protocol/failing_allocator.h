@@ -1,0 +1,27 @@
+/* An allocator for tests: makes the n-th allocation fail, counts what lives, and looks at what is freed.
+ * Spec: none. Called by this folder's tests; linked over malloc and the others with --wrap.
+ * Sees only what is linked into the test program, not the system's libraries. One thread at a time.
+ */
+#ifndef TUNIC_TESTS_UNIT_PROTOCOL_FAILING_ALLOCATOR_H
+#define TUNIC_TESTS_UNIT_PROTOCOL_FAILING_ALLOCATOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What a test does with allocations that may fail: it checks that everything still holds, frees all that it made,
+ * and returns how often it was told "no memory". */
+typedef uint32_t failing_scenario(void);
+
+/* Runs the scenario with its 1st, 2nd, ... allocation failing, until one runs through. After each nothing may be left
+ * allocated. If `always_told`, the scenario must have been told of every failure. */
+void failing_allocator_try_every(failing_scenario *scenario, bool always_told);
+
+/* How many blocks are allocated now. */
+int64_t failing_allocator_live(void);
+
+/* From now on counts the blocks that hold the pattern when they are freed. len 0: ends. */
+void failing_allocator_watch(const void *pattern, size_t len);
+uint32_t failing_allocator_freed_with_pattern(void);
+
+#endif

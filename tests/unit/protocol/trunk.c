@@ -1,0 +1,275 @@
+/* Two trunks joined by a pipe: circuits begin, carry cells within their credit, close; and a link that is wholly
+ * blocked both ways goes on when it is let go. */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "protocol/limits.h"
+#include "protocol/trunk.h"
+
+enum { POOL_CELLS = 4096, PIPE_BYTES = 64 * 1024, CIRCUITS = 40 };
+
+struct end {
+  struct random_stream random;
+  struct memory_budget budget;
+  struct cell_pool *cells;
+  struct trunk_pool pool;
+  struct link_self self;
+  struct trunk *trunk;
+  struct trunk_side sides[CIRCUITS];
+  uint32_t opened, closed, received[CIRCUITS];
+  bool holds; /* takes cells and passes nothing on */
+  uint32_t held[CIRCUITS];
+  uint8_t leftover[PIPE_BYTES * 2];
+  size_t leftover_len;
+  enum outcome outcome;
+};
+
+struct pair { struct end client, relay; instant now; uint8_t reply[CIRCUIT_HANDSHAKE_REPLY_BYTES], request[CIRCUIT_HANDSHAKE_REQUEST_BYTES]; };
+
+static void end_init(struct end *end, uint8_t label) {
+  uint8_t seed[RANDOM_SEED_BYTES] = {label};
+  memset(end, 0, sizeof *end);
+  random_init(&end->random, seed);
+  memory_budget_init(&end->budget, SIZE_MAX / 2);
+  end->cells = cell_pool_new(&end->budget, POOL_CELLS);
+  trunk_pool_init(&end->pool, end->cells, &end->random);
+  end->self.suites = 1 << AEAD_CHACHA20_POLY1305;
+  for (uint8_t i = 0; i < CIRCUITS; i++) end->sides[i].owner = (struct id){i, 1};
+}
+
+static void end_wipe(struct end *end) {
+  for (int i = 0; i < CIRCUITS; i++) trunk_detach(&end->sides[i]);
+  trunk_free(end->trunk);
+  cell_pool_free(end->cells);
+}
+
+/* One delivery at the relay's or the client's end. */
+static void deliver(struct pair *pair, struct end *end, const struct delivery *delivery) {
+  static uint32_t next_free;
+  if (delivery->kind == DELIVERY_CREATE) {
+    next_free = (delivery->create.generation) % CIRCUITS;
+    struct trunk_side *side = &end->sides[next_free];
+    cr_assert(trunk_attach(end->trunk, side, delivery->circuit, pair->now));
+    cr_assert(trunk_answer(side, pair->now, pair->reply));
+    end->opened++;
+  } else if (delivery->kind == DELIVERY_CREATED) {
+    cr_assert_eq(memcmp(delivery->reply, pair->reply, sizeof pair->reply), 0);
+    trunk_opened(delivery->side, pair->now);
+    end->opened++;
+  } else if (delivery->kind == DELIVERY_ONION) {
+    uint32_t i = delivery->side->owner.slot;
+    cr_assert_eq(get_u32(delivery->body), end->received[i], "cells of a circuit keep their order");
+    end->received[i]++;
+    if (end->holds) end->held[i]++;
+    else trunk_passed(delivery->side, pair->now);
+  } else if (delivery->kind == DELIVERY_CLOSED) {
+    end->closed++;
+  }
+}
+
+/* What one end has to send, to the other; returns how many bytes moved. */
+static size_t carry(struct pair *pair, struct end *from, struct end *to) {
+  if (link_needs_work(trunk_link(from->trunk))) cr_assert_eq(link_work(trunk_link(from->trunk), pair->now), OUTCOME_OK);
+  uint8_t *at = to->leftover;
+  size_t len = trunk_transmit(from->trunk, pair->now, at + to->leftover_len, PIPE_BYTES);
+  to->leftover_len += len;
+  size_t used = 1;
+  while (used > 0 && to->leftover_len > 0 && to->outcome == OUTCOME_OK) {
+    to->outcome = trunk_receive(to->trunk, pair->now, at, to->leftover_len, &used);
+    struct delivery delivery;
+    while (to->outcome == OUTCOME_OK && trunk_next_delivery(to->trunk, pair->now, &delivery, &to->outcome)) deliver(pair, to, &delivery);
+    memmove(at, at + used, to->leftover_len - used);
+    to->leftover_len -= used;
+    if (link_needs_work(trunk_link(to->trunk))) cr_assert_eq(link_work(trunk_link(to->trunk), pair->now), OUTCOME_OK);
+  }
+  return len;
+}
+
+static void settle(struct pair *pair) {
+  for (int quiet = 0, turns = 0; quiet < 3 && turns < 20000; turns++) {
+    pair->now += MILLISECONDS / 4;
+    size_t moved = carry(pair, &pair->client, &pair->relay) + carry(pair, &pair->relay, &pair->client);
+    quiet = moved == 0 ? quiet + 1 : 0;
+  }
+}
+
+static struct pair *pair_new(void) {
+  cr_assert(crypto_start());
+  struct pair *pair = calloc(1, sizeof *pair);
+  cr_assert_not_null(pair);
+  pair->now = SECONDS;
+  end_init(&pair->client, 1);
+  end_init(&pair->relay, 2);
+  uint8_t secret[32] = {7};
+  struct guarded_key *key = guarded_key_new(secret);
+  memset(pair->relay.self.identity, 9, IDENTITY_BYTES);
+  x25519_public(pair->relay.self.link_public, secret);
+  pair->relay.self.link_secret = key;
+  struct link_peer peer = {.suites = 1 << AEAD_CHACHA20_POLY1305};
+  memcpy(peer.identity, pair->relay.self.identity, IDENTITY_BYTES);
+  memcpy(peer.link_key, pair->relay.self.link_public, X25519_BYTES);
+  struct link *initiator = link_new_initiator(&pair->client.self, &peer, LINK_FROM_CLIENT, &pair->client.random);
+  struct link *responder = link_new_responder(&pair->relay.self, &pair->relay.random);
+  pair->client.trunk = trunk_new(&pair->client.pool, initiator, (struct id){1, 1}, 1, 0);
+  pair->relay.trunk = trunk_new(&pair->relay.pool, responder, (struct id){2, 1}, 2, 0);
+  cr_assert_not_null(pair->client.trunk);
+  cr_assert_not_null(pair->relay.trunk);
+  settle(pair);
+  cr_assert_eq(link_state(trunk_link(pair->client.trunk)), LINK_OPEN);
+  cr_assert_eq(link_state(trunk_link(pair->relay.trunk)), LINK_OPEN);
+  return pair;
+}
+
+static void pair_free(struct pair *pair) {
+  struct guarded_key *key = (struct guarded_key *)(uintptr_t)pair->relay.self.link_secret;
+  end_wipe(&pair->client);
+  end_wipe(&pair->relay);
+  guarded_key_free(key);
+  free(pair);
+}
+
+/* The generation byte says which of the relay's sides it is to be. */
+static void begin(struct pair *pair, uint8_t i) {
+  struct cell_create create = {.handshake_type = 1, .generation = i, .place = 0, .request = pair->request};
+  cr_assert(trunk_begin(pair->client.trunk, &pair->client.sides[i], pair->now, &create));
+}
+
+static void push(struct pair *pair, struct end *end, uint8_t i, uint32_t number) {
+  struct cell *cell = cell_pool_take(end->cells);
+  cr_assert_not_null(cell);
+  memset(cell->bytes, 0, CELL_BYTES);
+  put_u32(cell_body(cell->bytes), number);
+  trunk_push(&end->sides[i], pair->now, cell, false);
+}
+
+Test(trunk, a_circuit_begins_carries_cells_both_ways_and_closes) {
+  struct pair *pair = pair_new();
+  begin(pair, 0);
+  settle(pair);
+  cr_assert_eq(pair->client.opened, 1);
+  cr_assert_eq(pair->relay.opened, 1);
+  for (uint32_t n = 0; n < 500; n++) {
+    push(pair, &pair->client, 0, n);
+    push(pair, &pair->relay, 0, n);
+  }
+  settle(pair);
+  cr_assert_eq(pair->relay.received[0], 500);
+  cr_assert_eq(pair->client.received[0], 500);
+  trunk_close(&pair->client.sides[0], pair->now);
+  settle(pair);
+  cr_assert_eq(pair->relay.closed, 1);
+  cr_assert_eq(trunk_side_count(pair->relay.trunk), 0);
+  cr_assert_eq(trunk_close_deadline(pair->client.trunk), INSTANT_NEVER, "the answer to CLOSE frees the id");
+  cr_assert_eq(cell_pool_used(pair->client.cells) + cell_pool_used(pair->relay.cells), 0);
+  pair_free(pair);
+}
+
+Test(trunk, a_close_leaves_behind_what_was_queued) {
+  struct pair *pair = pair_new();
+  begin(pair, 0);
+  settle(pair);
+  for (uint32_t n = 0; n < 300; n++) push(pair, &pair->client, 0, n);
+  trunk_close(&pair->client.sides[0], pair->now);
+  settle(pair);
+  cr_assert_eq(pair->relay.received[0], 300);
+  cr_assert_eq(pair->relay.closed, 1);
+  cr_assert_eq(trunk_pool_next_finished(&pair->client.pool), &pair->client.sides[0]);
+  pair_free(pair);
+}
+
+Test(trunk, both_ends_close_at_once) {
+  struct pair *pair = pair_new();
+  begin(pair, 0);
+  settle(pair);
+  trunk_cut(&pair->client.sides[0]);
+  trunk_cut(&pair->relay.sides[0]);
+  settle(pair);
+  cr_assert_eq(pair->client.outcome, OUTCOME_OK);
+  cr_assert_eq(pair->relay.outcome, OUTCOME_OK);
+  begin(pair, 0);
+  settle(pair);
+  cr_assert_eq(pair->relay.opened, 2, "the link goes on");
+  pair_free(pair);
+}
+
+Test(trunk, every_circuit_blocked_both_ways_and_then_released) {
+  struct pair *pair = pair_new();
+  const uint32_t cells = 90;
+  for (uint8_t i = 0; i < CIRCUITS; i++) begin(pair, i);
+  settle(pair);
+  cr_assert_eq(pair->client.opened, CIRCUITS);
+  pair->client.holds = pair->relay.holds = true;
+  for (uint8_t i = 0; i < CIRCUITS; i++) {
+    for (uint32_t n = 0; n < cells; n++) {
+      push(pair, &pair->client, i, n);
+      push(pair, &pair->relay, i, n);
+    }
+  }
+  settle(pair);
+  uint32_t through = 0;
+  for (uint8_t i = 0; i < CIRCUITS; i++) {
+    cr_assert_leq(pair->relay.held[i], LIMIT_CREDIT_FIRST_MAX, "no more than was promised");
+    cr_assert_geq(pair->relay.held[i], LIMIT_CREDIT_FIRST, "at least what is promised to everyone");
+    through += pair->relay.held[i];
+  }
+  cr_assert_lt(through, CIRCUITS * cells, "they are blocked");
+  pair->client.holds = pair->relay.holds = false;
+  for (uint8_t i = 0; i < CIRCUITS; i++) {
+    while (pair->relay.held[i]-- > 0) trunk_passed(&pair->relay.sides[i], pair->now);
+    while (pair->client.held[i]-- > 0) trunk_passed(&pair->client.sides[i], pair->now);
+  }
+  settle(pair);
+  for (uint8_t i = 0; i < CIRCUITS; i++) {
+    cr_assert_eq(pair->relay.received[i], cells, "circuit %d: %u", i, pair->relay.received[i]);
+    cr_assert_eq(pair->client.received[i], cells);
+  }
+  pair_free(pair);
+}
+
+Test(trunk, a_cell_for_a_circuit_that_is_neither_open_nor_closing_ends_the_link) {
+  struct pair *pair = pair_new();
+  begin(pair, 0);
+  settle(pair);
+  pair->relay.sides[0].circuit ^= 1;
+  push(pair, &pair->relay, 0, 0);
+  settle(pair);
+  cr_assert_eq(pair->client.outcome, OUTCOME_PROTOCOL_VIOLATION);
+  pair->relay.sides[0].circuit ^= 1;
+  pair_free(pair);
+}
+
+Test(trunk, a_side_that_can_not_drain_is_cut_in_time) {
+  struct pair *pair = pair_new();
+  begin(pair, 0);
+  settle(pair);
+  pair->relay.holds = true;
+  for (uint32_t n = 0; n < 200; n++) push(pair, &pair->client, 0, n);
+  trunk_close(&pair->client.sides[0], pair->now);
+  settle(pair);
+  cr_assert_eq(pair->relay.closed, 0);
+  instant deadline = trunk_pool_deadline(&pair->client.pool);
+  cr_assert_neq(deadline, INSTANT_NEVER);
+  pair->now = deadline;
+  trunk_pool_tick(&pair->client.pool, pair->now);
+  settle(pair);
+  cr_assert_eq(pair->relay.closed, 1);
+  cr_assert_eq(cell_pool_used(pair->client.cells), 0);
+  pair_free(pair);
+}
+
+Test(trunk, who_stands_still_longest_is_named_first) {
+  struct pair *pair = pair_new();
+  begin(pair, 0);
+  begin(pair, 1);
+  settle(pair);
+  pair->relay.holds = true;
+  for (uint32_t n = 0; n < 200; n++) push(pair, &pair->client, 0, n);
+  settle(pair);
+  for (uint32_t n = 0; n < 200; n++) push(pair, &pair->client, 1, n);
+  settle(pair);
+  struct backlog *longest = trunk_pool_longest_backlog(&pair->client.pool);
+  cr_assert_not_null(longest);
+  cr_assert_eq(longest->owner.slot, 0);
+  pair_free(pair);
+}
