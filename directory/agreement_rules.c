@@ -74,7 +74,8 @@ static void start_view(struct agreement *m, instant now) {
 static void want_vote_again(struct agreement *m, instant now) {
   const struct heard_votes *own = &m->votes[m->own];
   bool is_old = now - m->vote_made_at >= m->timing.interval;
-  if (agreement_may_speak(m) && m->ballot.vote_next > 0 && (is_old || !own->has_newest || !holds(m, &own->newest))) m->wants_vote = true;
+  bool is_missing = m->ballot.vote_next == 0 || !own->has_newest || !holds(m, &own->newest);
+  if (agreement_may_speak(m) && (is_old || is_missing)) m->wants_vote = true;
 }
 
 void agreement_enter_view(struct agreement *m, instant now, uint32_t view, const struct agreement_entry *entry) {
@@ -326,6 +327,7 @@ void agreement_advance(struct agreement *m, instant now) {
   /* Each rule uses up what it needs (a view, a first message, a certificate), so this ends. */
   while (!agreement_is_over(m) && apply_rule(m, now)) continue;
   if (!agreement_is_over(m)) fetch_missing(m, now);
+  else if (m->announce_at == INSTANT_NEVER) m->announce_at = instant_after(now, m->timing.view_first / 2);
 }
 
 void agreement_say_again(struct agreement *m, instant now) {

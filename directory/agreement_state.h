@@ -74,9 +74,8 @@ struct agreement {
   uint64_t certificate_version;
   uint8_t certificate_from;
   bool is_announced; /* DECIDED or BEHIND left */
-  bool is_decided_here; /* it was DECIDED: not asked for again */
 
-  instant opens_at, opened_at, view_ends, propose_at, status_at;
+  instant opens_at, opened_at, view_ends, propose_at, status_at, announce_at;
   bool wants_early;
   bool is_late; /* the moment for slow votes has passed in this view */
 
