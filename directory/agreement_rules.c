@@ -66,7 +66,7 @@ bool agreement_find_decided(struct agreement *m, struct agreement_vector *ret_ve
 
 static void start_view(struct agreement *m, instant now) {
   m->view_ends = instant_after(now, agreement_view_length(m));
-  m->propose_at = instant_after(now, m->timing.view_first / 4);
+  m->propose_at = INSTANT_NEVER;
   m->is_late = false;
 }
 
@@ -178,11 +178,14 @@ static uint32_t gather_votes(const struct agreement *m, struct agreement_vector 
   return authors;
 }
 
-static bool choose_freely(struct agreement *m, struct agreement_message *message, struct agreement_result *ret) {
+static bool choose_freely(struct agreement *m, instant now, struct agreement_message *message, struct agreement_result *ret) {
   uint32_t authors = gather_votes(m, &message->vector);
-  /* [AGREE-16] n - f are enough, but who is merely slow gets a moment. */
-  bool waits = message->vector.count < authors && !m->is_late;
-  if (waits || message->vector.count < m->members.n - m->members.f) return false;
+  if (message->vector.count < m->members.n - m->members.f) return false;
+  if (message->vector.count < authors && !m->is_late) {
+    /* [AGREE-16] n - f are enough, but who is merely slow gets a moment from there. */
+    if (m->propose_at == INSTANT_NEVER) m->propose_at = instant_after(now, m->timing.view_first / 4);
+    return false;
+  }
   agreement_vector_hash(&message->vector, message->choice.vector);
   if (m->has_refused && memcmp(m->refused_vector, message->choice.vector, DIGEST_BYTES) == 0) return false;
   if (count_votes(m, &message->vector, ret) == OUTCOME_OK) {
@@ -207,7 +210,7 @@ static bool rule_propose(struct agreement *m, instant now) {
     /* [AGREE-17] The vector of the highest lock, again. */
     message.vector = ballot->entry.lock.vector;
     message.choice = ballot->entry.lock.name.choice;
-  } else if (!choose_freely(m, &message, &result)) {
+  } else if (!choose_freely(m, now, &message, &result)) {
     return false;
   }
   for (uint32_t i = 0; i < ballot->faults.count; i++) {
