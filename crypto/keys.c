@@ -4,6 +4,7 @@
 #include <sodium.h>
 #include <string.h>
 
+#include "crypto/declassify.h"
 #include "crypto/field25519.h"
 #include "crypto/keys_internal.h"
 
@@ -56,12 +57,12 @@ void x25519_public(uint8_t ret_public[X25519_BYTES], const uint8_t secret[X25519
 }
 #endif
 
-/* [KEY-2] */
+/* [KEY-2] libsodium fails for a result of zero, without a branch on it; that it failed the handshake shows to everybody. */
 bool x25519_shared(uint8_t ret_shared[X25519_BYTES], const uint8_t secret[X25519_BYTES], const uint8_t public_key[X25519_BYTES]) {
   bool computed = crypto_scalarmult_curve25519(ret_shared, secret, public_key) == 0;
-  if (computed && !sodium_is_zero(ret_shared, X25519_BYTES)) return true;
-  sodium_memzero(ret_shared, X25519_BYTES);
-  return false;
+  declassify(&computed, sizeof computed);
+  if (!computed) sodium_memzero(ret_shared, X25519_BYTES);
+  return computed;
 }
 
 void ed25519_public(uint8_t ret_public[ED25519_PUBLIC_BYTES], const uint8_t seed[ED25519_SEED_BYTES]) {
