@@ -155,3 +155,12 @@ $(BUILD)/tests/constant-time: tests/vectors/constant_time.c $(wildcard crypto/*.
 	$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) -DTUNIC_CHECK_CONSTANT_TIME=1 $(LDFLAGS) -o $@ $(filter %.c,$^) $(LIBS)
 constant-time: $(BUILD)/tests/constant-time
 	tests/vectors/constant_time.sh $<
+
+# One simulated network from its seed: make sim SEED=7
+SIM_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/sim/run.c tests/sim/conformance%,$(wildcard tests/sim/*.c)))
+SEED ?= 1
+.PHONY: sim
+sim: $(BUILD)/tests/sim/run
+	$(BUILD)/tests/sim/run $(SEED)
+$(BUILD)/tests/sim/run: $(BUILD)/tests/sim/run.o $(SIM_OBJECTS) $(LIBRARY)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)

@@ -78,6 +78,13 @@ void agreement_sign_statement(const uint8_t network[32], uint32_t serial, uint64
   memcpy(ret, s.bytes, AGREEMENT_SIGN_STATEMENT_BYTES);
 }
 
+void agreement_sign_make(const uint8_t network[32], uint32_t serial, uint64_t epoch, uint32_t view, const uint8_t digest[DIGEST_BYTES],
+                         const uint8_t identity_seed[ED25519_SEED_BYTES], uint8_t ret_signature[ED25519_SIGNATURE_BYTES]) {
+  uint8_t statement[AGREEMENT_SIGN_STATEMENT_BYTES];
+  agreement_sign_statement(network, serial, epoch, view, digest, statement);
+  signature_make(ret_signature, identity_seed, context_of(AGREEMENT_SIGN), statement, sizeof statement);
+}
+
 bool agreement_sign_is_valid(const uint8_t network[32], uint32_t serial, uint64_t epoch, uint32_t view, const uint8_t digest[DIGEST_BYTES],
                              const uint8_t identity[IDENTITY_BYTES], const uint8_t signature[ED25519_SIGNATURE_BYTES]) {
   uint8_t statement[AGREEMENT_SIGN_STATEMENT_BYTES];

@@ -15,6 +15,8 @@ bool agreement_message_is_signed(const struct agreement_members *, const struct 
 /* [AGREE-10] The bytes of a consensus signature: what SIGN states. */
 void agreement_sign_statement(const uint8_t network[32], uint32_t serial, uint64_t epoch, uint32_t view, const uint8_t digest[DIGEST_BYTES],
                               uint8_t ret[AGREEMENT_SIGN_STATEMENT_BYTES]);
+void agreement_sign_make(const uint8_t network[32], uint32_t serial, uint64_t epoch, uint32_t view, const uint8_t digest[DIGEST_BYTES],
+                         const uint8_t identity_seed[ED25519_SEED_BYTES], uint8_t ret_signature[ED25519_SIGNATURE_BYTES]);
 /* Whether a signature line of a consensus is its authority's. */
 bool agreement_sign_is_valid(const uint8_t network[32], uint32_t serial, uint64_t epoch, uint32_t view, const uint8_t digest[DIGEST_BYTES],
                              const uint8_t identity[IDENTITY_BYTES], const uint8_t signature[ED25519_SIGNATURE_BYTES]);

@@ -126,7 +126,7 @@ static void answer(struct authority *authority, struct authority_link *link, con
   } else if (event->about.kind == TRANSFER_CONSENSUS) {
     transfers_answer(transfers, event->request, consensus_packed(consensus));
   } else if (event->about.kind == TRANSFER_VOTE && link->member >= 0 && (vote = epoch_find_vote(authority, event->about.hash)) != NULL) {
-    transfers_answer(transfers, event->request, vote->text);
+    transfers_answer(transfers, event->request, vote_text(vote->vote));
   } else {
     transfers_finish(transfers, event->request, OUTCOME_NOT_FOUND);
   }

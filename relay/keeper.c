@@ -136,7 +136,7 @@ static void spread_news(struct keeper *keeper, instant now) {
                             .message = {.kind = SHARD_CONSENSUS, .object = consensus_take(consensus)}};
     keeper_effect(keeper, &effect);
   }
-  struct effect write = {.kind = EFFECT_WRITE_FILE, .name = KEEPER_CONSENSUS_FILE, .document = document_take(consensus_packed(consensus))};
+  struct effect write = {.kind = EFFECT_WRITE_FILE, .name = KEEPER_CONSENSUS_FILE, .document = document_take(consensus_text(consensus))};
   keeper_effect(keeper, &write);
   const struct relay_entry *own = consensus_find(consensus, keeper->config.self->identity);
   bool listed = own != NULL;

@@ -287,7 +287,8 @@ void network_wipe(struct network *network) {
 
 struct node *network_node(const struct network *network, const char *name) {
   struct sim_host *host = sim_find_host(&network->sim, name);
-  return host == NULL ? NULL : host->owner;
+  if (host == NULL) abort(); /* a name that a scenario made up */
+  return host->owner;
 }
 
 bool network_client_is_ready(const struct node *node) {

@@ -8,6 +8,7 @@
 #include "client/client.h"
 #include "directory/authority.h"
 #include "directory/network_file.h"
+#include "protocol/status.h"
 #include "relay/keeper.h"
 #include "relay/shard.h"
 #include "tests/sim/apps.h"
