@@ -1,0 +1,12 @@
+#include "io/complaint.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+void complain(struct complaint *complaint, const char *format, ...) {
+  if (complaint == NULL) return;
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(complaint->text, sizeof complaint->text, format, arguments);
+  va_end(arguments);
+}

@@ -1,0 +1,15 @@
+/* A sentence for the person, beside an outcome: which path, which argument, what was expected.
+ * Spec: specs/outcomes.md [OUT-6]. Filled by whoever in io/ finds that something a person gave can't be used.
+ * Never holds a secret.
+ */
+#ifndef TUNIC_IO_COMPLAINT_H
+#define TUNIC_IO_COMPLAINT_H
+
+enum { COMPLAINT_BYTES = 512 };
+
+struct complaint { char text[COMPLAINT_BYTES]; };
+
+/* NULL: nobody wants to know. Longer sentences are cut. */
+__attribute__((format(printf, 2, 3))) void complain(struct complaint *, const char *format, ...);
+
+#endif

@@ -1,0 +1,162 @@
+#include "io/tcp.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <unistd.h>
+
+struct error_outcome { int error; enum outcome outcome; };
+
+static const struct error_outcome ERRORS[] = {
+    {ECONNREFUSED, OUTCOME_CONNECTION_REFUSED},
+    {ECONNRESET, OUTCOME_CONNECTION_RESET},
+    {ECONNABORTED, OUTCOME_CONNECTION_RESET},
+    {EPIPE, OUTCOME_CONNECTION_RESET},
+    {ENETUNREACH, OUTCOME_NO_ROUTE},
+    {ENETDOWN, OUTCOME_NO_ROUTE},
+    {EADDRNOTAVAIL, OUTCOME_NO_ROUTE},
+    {EAFNOSUPPORT, OUTCOME_NO_ROUTE}, /* no IPv6 on this machine */
+    {EINVAL, OUTCOME_NO_ROUTE},       /* an address that nobody can be at */
+    {EACCES, OUTCOME_NO_ROUTE},       /* broadcast, or a firewall of this machine */
+    {EPERM, OUTCOME_NO_ROUTE},
+    {EHOSTUNREACH, OUTCOME_HOST_UNREACHABLE},
+    {EHOSTDOWN, OUTCOME_HOST_UNREACHABLE},
+    {EADDRINUSE, OUTCOME_PORT_TAKEN},
+    {EMFILE, OUTCOME_LIMIT_REACHED},
+    {ENFILE, OUTCOME_LIMIT_REACHED},
+    {ENOBUFS, OUTCOME_NO_MEMORY},
+    {ENOMEM, OUTCOME_NO_MEMORY},
+};
+
+enum outcome tcp_outcome(int error, bool connecting) {
+  if (error == 0) return OUTCOME_OK;
+  if (error == ETIMEDOUT) return connecting ? OUTCOME_CONNECT_TIMEOUT : OUTCOME_TIMED_OUT;
+  for (size_t i = 0; i < sizeof ERRORS / sizeof *ERRORS; i++)
+    if (ERRORS[i].error == error) return ERRORS[i].outcome;
+  return OUTCOME_SYSTEM_FAILED;
+}
+
+bool tcp_is_shortage(int error) {
+  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+bool tcp_address_from_system(const struct sockaddr *system, struct address *ret) {
+  *ret = (struct address){0};
+  if (system->sa_family == AF_INET) {
+    struct sockaddr_in v4;
+    memcpy(&v4, system, sizeof v4);
+    ret->family = ADDRESS_IPV4;
+    memcpy(ret->bytes, &v4.sin_addr, 4);
+    ret->port = ntohs(v4.sin_port);
+    return true;
+  }
+  if (system->sa_family == AF_INET6) {
+    struct sockaddr_in6 v6;
+    memcpy(&v6, system, sizeof v6);
+    ret->family = ADDRESS_IPV6;
+    memcpy(ret->bytes, &v6.sin6_addr, 16);
+    ret->port = ntohs(v6.sin6_port);
+    return true;
+  }
+  return false;
+}
+
+static socklen_t address_to_system(const struct address *address, struct sockaddr_storage *ret) {
+  memset(ret, 0, sizeof *ret);
+  if (address->family == ADDRESS_IPV4) {
+    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(address->port)};
+    memcpy(&v4.sin_addr, address->bytes, 4);
+    memcpy(ret, &v4, sizeof v4);
+    return sizeof v4;
+  }
+  struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(address->port)};
+  memcpy(&v6.sin6_addr, address->bytes, 16);
+  memcpy(ret, &v6, sizeof v6);
+  return sizeof v6;
+}
+
+static void set_number(int fd, int level, int option, int value) {
+  (void)setsockopt(fd, level, option, &value, sizeof value); /* tuning: a system without it works, only less well */
+}
+
+/* Cells leave at once, and few wait in the kernel, so that the next one is chosen late. The send buffer's size stays
+ * the system's to find. Links ask for a congestion control that random loss does not stop; without it they get the usual. */
+static void tune(int fd, enum connection_kind kind) {
+  static const char WANTED[] = "bbr";
+  set_number(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  set_number(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, TCP_UNSENT_BYTES);
+  if (kind == CONNECTION_LINK) (void)setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, WANTED, sizeof WANTED - 1);
+}
+
+static int make_socket(const struct address *address, enum connection_kind kind) {
+  if (address->family != ADDRESS_IPV4 && address->family != ADDRESS_IPV6) {
+    errno = EAFNOSUPPORT;
+    return -1;
+  }
+  int family = address->family == ADDRESS_IPV4 ? AF_INET : AF_INET6;
+  int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+  if (fd < 0) return -1;
+  /* "0.0.0.0" and "[::]" are two listeners, on every system alike. */
+  if (family == AF_INET6) set_number(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+  tune(fd, kind);
+  return fd;
+}
+
+enum outcome tcp_listen(const struct address *address, enum connection_kind kind, int *ret_fd, struct address *ret_bound) {
+  struct sockaddr_storage system;
+  socklen_t len = address_to_system(address, &system), bound_len = sizeof system;
+  int fd = make_socket(address, kind);
+  if (fd < 0) return tcp_outcome(errno, false);
+  set_number(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+  bool is_listening = bind(fd, (struct sockaddr *)&system, len) == 0 && listen(fd, TCP_BACKLOG) == 0 &&
+                      getsockname(fd, (struct sockaddr *)&system, &bound_len) == 0 &&
+                      tcp_address_from_system((struct sockaddr *)&system, ret_bound);
+  if (!is_listening) {
+    enum outcome outcome = errno == EACCES || errno == EADDRNOTAVAIL ? OUTCOME_SYSTEM_FAILED : tcp_outcome(errno, false);
+    close(fd);
+    return outcome;
+  }
+  *ret_fd = fd;
+  return OUTCOME_OK;
+}
+
+int tcp_accept(int listener, struct address *ret_peer) {
+  struct sockaddr_storage system = {0};
+  socklen_t len = sizeof system;
+  int fd = accept4(listener, (struct sockaddr *)&system, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  if (fd >= 0 && !tcp_address_from_system((struct sockaddr *)&system, ret_peer)) {
+    close(fd);
+    errno = ECONNABORTED;
+    return -1;
+  }
+  return fd;
+}
+
+enum outcome tcp_connect(const struct address *address, enum connection_kind kind, int *ret_fd, bool *ret_connected) {
+  struct sockaddr_storage system;
+  socklen_t len = address_to_system(address, &system);
+  int fd = make_socket(address, kind);
+  if (fd < 0) return tcp_outcome(errno, true);
+  *ret_connected = connect(fd, (struct sockaddr *)&system, len) == 0;
+  if (!*ret_connected && errno != EINPROGRESS) {
+    enum outcome outcome = tcp_outcome(errno, true);
+    close(fd);
+    return outcome;
+  }
+  *ret_fd = fd;
+  return OUTCOME_OK;
+}
+
+enum outcome tcp_connect_result(int fd) {
+  int error = 0;
+  socklen_t len = sizeof error;
+  if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0) error = errno;
+  return tcp_outcome(error, true);
+}
+
+void tcp_congestion(int fd, char ret_name[TCP_CONGESTION_BYTES]) {
+  socklen_t len = TCP_CONGESTION_BYTES;
+  memset(ret_name, 0, TCP_CONGESTION_BYTES);
+  if (getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, ret_name, &len) != 0) memcpy(ret_name, "unknown", 8);
+  ret_name[TCP_CONGESTION_BYTES - 1] = 0;
+}

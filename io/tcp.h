@@ -1,0 +1,40 @@
+/* TCP sockets: made, listened on, connected and tuned; the system's addresses and errors in our terms.
+ * Spec: specs/machines.md. Called by io/driver.
+ * Never blocks, never reads or writes what a connection carries.
+ */
+#ifndef TUNIC_IO_TCP_H
+#define TUNIC_IO_TCP_H
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "protocol/machine.h"
+
+enum {
+  TCP_UNSENT_BYTES = 128 * 1024, /* no more than this waits in the kernel without being on its way */
+  TCP_BACKLOG = 1024,
+  TCP_CONGESTION_BYTES = 16, /* a congestion control's name and its zero */
+};
+
+/* What the system says, as an outcome. `connecting`: a timeout then means another thing. */
+enum outcome tcp_outcome(int error, bool connecting);
+/* True for what passes when others close descriptors or free memory. */
+bool tcp_is_shortage(int error);
+
+/* A listening socket in *ret_fd, and the address it got (a port 0 is chosen by the system). PORT_TAKEN if another
+ * socket listens there: addresses are reused only after their connections, never shared. Accepted sockets inherit its tuning. */
+enum outcome tcp_listen(const struct address *, enum connection_kind, int *ret_fd, struct address *ret_bound);
+/* An accepted socket, or -1 with errno. */
+int tcp_accept(int listener, struct address *ret_peer);
+/* A socket that is connecting, or connected already (*ret_connected). Not OK: why not. */
+enum outcome tcp_connect(const struct address *, enum connection_kind, int *ret_fd, bool *ret_connected);
+/* How a connect that became writable ended. */
+enum outcome tcp_connect_result(int fd);
+
+/* The congestion control that a socket got, which need not be the one that was asked for. */
+void tcp_congestion(int fd, char ret_name[TCP_CONGESTION_BYTES]);
+
+/* False: a family that we don't speak. */
+bool tcp_address_from_system(const struct sockaddr *, struct address *ret);
+
+#endif
