@@ -49,6 +49,9 @@ size_t network_file_format(const struct network_file *, char *out, size_t room);
 /* Adds one authority's signature line to a text; returns the new length, 0 if it does not fit. */
 size_t network_file_sign(char *text, size_t len, size_t room, const uint8_t identity_seed[32]);
 
+/* [NET-7] The file of the next serial: parsed, and signed by a quorum of `old` too. Also WRONG_NETWORK, STALE. */
+enum outcome network_file_follows(const struct network_file *old, const uint8_t *bytes, size_t len, struct network_file *ret);
+
 /* [AGREE-1] f and q of n. */
 uint32_t authorities_tolerated(uint32_t n);
 uint32_t authorities_quorum(uint32_t n);
