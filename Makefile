@@ -53,7 +53,7 @@ packages:
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(if $(Q),@echo '  cc $<')
-	$(Q)$(CC) $(ALL_CFLAGS) $(if $(filter $(GNU_FOLDERS),$(firstword $(subst /, ,$<))),-D_GNU_SOURCE) -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) $(if $(filter $(GNU_FOLDERS),$(firstword $(subst /, ,$(<:tests/unit/%=%)))),-D_GNU_SOURCE) -c -o $@ $<
 
 $(LIBRARY): $(LIBRARY_OBJECTS)
 	@mkdir -p $(@D) && rm -f $@
@@ -108,7 +108,8 @@ fuzz-%:
 #   TEST_SCRIPTS   += tests/NAME           exit status 0 is a pass; each has the machine for itself
 #   TEST_NEEDS     += $(PROGRAMS)          what the scripts want built
 #   SANITIZED_TESTS += NAME                $(BUILD)/tests/NAME once more, with sanitizers
-TEST_SCRIPTS += tests/run_test.py tests/fuzz/standalone_test.py
+TEST_SCRIPTS += tests/run_test.py tests/fuzz/standalone_test.py tests/system/network_test.py
+TEST_NEEDS += $(PROGRAMS) $(BUILD)/tests/web-server
 UNIT_TESTS := $(addprefix unit-,$(UNIT_FOLDERS))
 SANITIZED_TESTS += $(UNIT_TESTS) $(addprefix fuzz-,$(FUZZ_NAMES))
 LINT := tests/lint/lint_test.py tests/lint/lint.py
@@ -130,6 +131,16 @@ clean:
 	rm -rf build build-sanitize build-fuzz
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+
+# A network on this machine: AUTHORITIES=4 RELAYS=9 make demo.
+.PHONY: demo
+WEB_SERVER := $(BUILD)/tests/web-server
+$(WEB_SERVER): tests/system/web_server.c
+	@mkdir -p $(@D)
+	$(CC) -std=c17 $(WARNINGS) $(CFLAGS) $(HARDENING) $(LDFLAGS) -o $@ $< -lpthread
+
+demo: all $(WEB_SERVER)
+	@ONCE=$(ONCE) tests/system/demo.sh $(BUILD)
 
 # Post-quantum checks: not part of `make test`, because one needs npm and the network, the other valgrind.
 .PHONY: kem-peer constant-time

@@ -189,9 +189,9 @@ static bool write_fully(int fd, const uint8_t *bytes, size_t len) {
 
 static bool write_new(int folder, const char *name, const void *bytes, size_t len, bool secret) {
   mode_t mode = secret ? 0600 : 0644;
-  int fd = openat(folder, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+  unlinkat(folder, name, 0); /* what a crash left behind may have another mode, or a reader */
+  int fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
   if (fd < 0) return false;
-  /* One that a crash left behind may have another mode. */
   bool done = fchmod(fd, mode) == 0 && write_fully(fd, bytes, len) && fsync(fd) == 0;
   int error = errno;
   bool closed = close(fd) == 0;

@@ -104,11 +104,17 @@ static bool watch_system(struct loop *loop) {
   return true;
 }
 
+/* What libevent would print reaches people as outcomes. */
+static void say_nothing(int severity, const char *text) {
+  (void)severity, (void)text;
+}
+
 struct loop *loop_new(void) {
   struct loop *loop = calloc(1, sizeof *loop);
   if (loop == NULL) return NULL;
   loop->wake_fd = loop->signal_fd = loop->clock_fd = -1;
   loop->clock_was_set = true;
+  event_set_log_callback(say_nothing);
   /* Name lookups draw query numbers from a generator that all threads of the process share. */
   if (evthread_use_pthreads() != 0 || !make_base(loop) || !watch_system(loop)) {
     loop_free(loop);

@@ -1,9 +1,12 @@
 #include "io/tcp.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "io/system_address.h"
 
 struct error_outcome { int error; enum outcome outcome; };
 
@@ -38,41 +41,6 @@ enum outcome tcp_outcome(int error, bool connecting) {
 
 bool tcp_is_shortage(int error) {
   return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
-}
-
-bool tcp_address_from_system(const struct sockaddr *system, struct address *ret) {
-  *ret = (struct address){0};
-  if (system->sa_family == AF_INET) {
-    struct sockaddr_in v4;
-    memcpy(&v4, system, sizeof v4);
-    ret->family = ADDRESS_IPV4;
-    memcpy(ret->bytes, &v4.sin_addr, 4);
-    ret->port = ntohs(v4.sin_port);
-    return true;
-  }
-  if (system->sa_family == AF_INET6) {
-    struct sockaddr_in6 v6;
-    memcpy(&v6, system, sizeof v6);
-    ret->family = ADDRESS_IPV6;
-    memcpy(ret->bytes, &v6.sin6_addr, 16);
-    ret->port = ntohs(v6.sin6_port);
-    return true;
-  }
-  return false;
-}
-
-static socklen_t address_to_system(const struct address *address, struct sockaddr_storage *ret) {
-  memset(ret, 0, sizeof *ret);
-  if (address->family == ADDRESS_IPV4) {
-    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(address->port)};
-    memcpy(&v4.sin_addr, address->bytes, 4);
-    memcpy(ret, &v4, sizeof v4);
-    return sizeof v4;
-  }
-  struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(address->port)};
-  memcpy(&v6.sin6_addr, address->bytes, 16);
-  memcpy(ret, &v6, sizeof v6);
-  return sizeof v6;
 }
 
 static void set_number(int fd, int level, int option, int value) {
@@ -110,7 +78,7 @@ enum outcome tcp_listen(const struct address *address, enum connection_kind kind
   set_number(fd, SOL_SOCKET, SO_REUSEADDR, 1);
   bool is_listening = bind(fd, (struct sockaddr *)&system, len) == 0 && listen(fd, TCP_BACKLOG) == 0 &&
                       getsockname(fd, (struct sockaddr *)&system, &bound_len) == 0 &&
-                      tcp_address_from_system((struct sockaddr *)&system, ret_bound);
+                      address_from_system((struct sockaddr *)&system, ret_bound);
   if (!is_listening) {
     enum outcome outcome = errno == EACCES || errno == EADDRNOTAVAIL ? OUTCOME_SYSTEM_FAILED : tcp_outcome(errno, false);
     close(fd);
@@ -124,7 +92,7 @@ int tcp_accept(int listener, struct address *ret_peer) {
   struct sockaddr_storage system = {0};
   socklen_t len = sizeof system;
   int fd = accept4(listener, (struct sockaddr *)&system, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
-  if (fd >= 0 && !tcp_address_from_system((struct sockaddr *)&system, ret_peer)) {
+  if (fd >= 0 && !address_from_system((struct sockaddr *)&system, ret_peer)) {
     close(fd);
     errno = ECONNABORTED;
     return -1;

@@ -5,9 +5,6 @@
 #ifndef TUNIC_IO_TCP_H
 #define TUNIC_IO_TCP_H
 
-#include <netinet/in.h>
-#include <sys/socket.h>
-
 #include "protocol/machine.h"
 
 enum {
@@ -33,8 +30,5 @@ enum outcome tcp_connect_result(int fd);
 
 /* The congestion control that a socket got, which need not be the one that was asked for. */
 void tcp_congestion(int fd, char ret_name[TCP_CONGESTION_BYTES]);
-
-/* False: a family that we don't speak. */
-bool tcp_address_from_system(const struct sockaddr *, struct address *ret);
 
 #endif

@@ -1,5 +1,3 @@
-#define _GNU_SOURCE
-
 #include "io/key_file.h"
 
 #include <criterion/criterion.h>
