@@ -5,15 +5,18 @@
 #ifndef TUNIC_DIRECTORY_CONSENSUS_H
 #define TUNIC_DIRECTORY_CONSENSUS_H
 
+#include "directory/exit_policy.h"
 #include "directory/network_file.h"
+#include "directory/pack.h"
+#include "directory/relay_flags.h"
 #include "protocol/document.h"
 
-enum { EXIT_SUMMARY_RANGES_MAX = 32, RELAY_FAMILIES_MAX = 8 };
-
-/* [CONS-6] What an exit allows, in short: ranges of ports on public addresses, and whether private ones too. */
-struct exit_summary { uint8_t range_count; bool allows_private; struct { uint16_t low, high; } ranges[EXIT_SUMMARY_RANGES_MAX]; };
-
-enum relay_flag { RELAY_RUNNING = 1, RELAY_GUARD = 2, RELAY_EXIT = 4, RELAY_VALID = 8 };
+enum {
+  RELAY_NICKNAME_BYTES = 20, /* with its zero */
+  RELAY_FAMILIES_MAX = 8,
+  RELAY_FAMILY_BYTES = 8,
+  RELAY_WEIGHT_MAX = 100 * 1000 * 1000, /* KB/s */
+};
 
 struct relay_entry {
   uint8_t identity[IDENTITY_BYTES];
@@ -22,14 +25,14 @@ struct relay_entry {
   uint8_t onion_generation;
   uint8_t link_suites; /* bits 1 << aead_suite: for records */
   uint8_t layer_suite; /* enum aead_suite: for onion layers, for all clients alike */
-  uint8_t flags;
-  char nickname[20];
+  uint8_t flags;       /* enum relay_flag */
+  char nickname[RELAY_NICKNAME_BYTES];
   struct address address;      /* IPv4 or IPv6, where it listens */
   struct address other;        /* a second one, of the other family; family ADDRESS_NONE: none */
-  uint32_t weight;             /* KB/s */
+  uint32_t weight;             /* KB/s, 1 to RELAY_WEIGHT_MAX */
   const struct exit_summary *exit_summary; /* NULL: no exit */
   uint8_t family_count;
-  uint8_t families[RELAY_FAMILIES_MAX][8]; /* the first 8 bytes of each family's key */
+  uint8_t families[RELAY_FAMILIES_MAX][RELAY_FAMILY_BYTES]; /* each family key's first bytes, ascending */
   uint64_t guard_end, middle_end, exit_end; /* [CONS-7] running sums of weights: it owns [previous end, this end) */
 };
 
@@ -68,15 +71,11 @@ uint64_t consensus_total(const struct consensus *, enum path_position);
 const struct relay_entry *consensus_pick(const struct consensus *, enum path_position, uint64_t point);
 uint64_t relay_entry_weight(const struct consensus *, const struct relay_entry *, enum path_position);
 
-bool exit_summary_may_connect(const struct exit_summary *, uint16_t port, bool is_private);
 bool relay_entry_same_family(const struct relay_entry *, const struct relay_entry *);
 
 /* The text, and the text under zstd as it is served. */
 const struct document *consensus_text(const struct consensus *);
-struct document *consensus_packed(const struct consensus *); /* the consensus's own reference; take one to keep it */
-
-/* zstd with caps: NULL if it is not one whole stream, or would be larger than `max`. */
-struct document *document_unpack(const uint8_t *bytes, size_t len, size_t max);
-struct document *document_pack(const uint8_t *bytes, size_t len);
+/* The consensus's own reference, made on first use: take one to keep it. NULL: no memory. */
+struct document *consensus_packed(const struct consensus *);
 
 #endif

@@ -218,30 +218,16 @@ size_t network_file_format(const struct network_file *file, char *out, size_t ro
   struct text_writer writer;
   text_writer_init(&writer, out, room);
   text_write_title(&writer, KIND);
-  text_write_line(&writer, "name");
-  text_write_word(&writer, file->name);
-  text_write_end(&writer);
-  text_write_line(&writer, "id");
-  text_write_hex(&writer, file->id, sizeof file->id);
-  text_write_end(&writer);
-  text_write_line(&writer, "serial");
-  text_write_number(&writer, file->serial);
-  text_write_end(&writer);
-  text_write_line(&writer, "lab");
-  text_write_word(&writer, file->is_lab ? "yes" : "no");
-  text_write_end(&writer);
-  text_write_line(&writer, "created");
-  text_write_date(&writer, file->created);
-  text_write_end(&writer);
-  text_write_line(&writer, "expires");
-  text_write_date(&writer, file->expires);
-  text_write_end(&writer);
+  text_write_word_line(&writer, "name", file->name);
+  text_write_hex_line(&writer, "id", file->id, sizeof file->id);
+  text_write_number_line(&writer, "serial", file->serial);
+  text_write_word_line(&writer, "lab", file->is_lab ? "yes" : "no");
+  text_write_date_line(&writer, "created", file->created);
+  text_write_date_line(&writer, "expires", file->expires);
   for (size_t i = 0; i < TIMING_LINE_COUNT; i++) {
     int64_t value;
     memcpy(&value, (const char *)&file->timing + TIMING_LINES[i].offset, sizeof value);
-    text_write_line(&writer, TIMING_LINES[i].keyword);
-    text_write_number(&writer, (uint64_t)value);
-    text_write_end(&writer);
+    text_write_number_line(&writer, TIMING_LINES[i].keyword, (uint64_t)value);
   }
   for (uint32_t i = 0; i < file->authority_count; i++) write_authority(&writer, &file->authorities[i]);
   return text_written(&writer);
@@ -291,5 +277,6 @@ void network_timing_production(struct network_timing *ret) {
 /* [NET-8] */
 uint8_t network_onion_generation(const struct network_timing *timing, struct date date) {
   assert(timing->onion_rotation > 0);
-  return date.milliseconds < 0 ? 0 : (uint8_t)(date.milliseconds / timing->onion_rotation % 256);
+  if (date.milliseconds < 0) return 0;
+  return (uint8_t)(date.milliseconds / timing->onion_rotation % 256);
 }

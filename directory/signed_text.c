@@ -113,6 +113,7 @@ const char *text_take_bytes(struct text_reader *reader, size_t len) {
     return NULL;
   }
   const char *bytes = reader->next;
+  for (size_t i = 0; i < len; i++) reader->line += bytes[i] == '\n';
   reader->next += len;
   return bytes;
 }
@@ -244,11 +245,12 @@ void text_write_word(struct text_writer *writer, const char *word) {
 }
 
 void text_write_hex(struct text_writer *writer, const uint8_t *bytes, size_t len) {
-  char pair[3];
+  char figures[2 * 32 + 1];
   text_write_bytes(writer, " ", 1);
-  for (size_t i = 0; i < len; i++) {
-    hex_encode(pair, bytes + i, 1);
-    text_write_bytes(writer, pair, 2);
+  for (size_t at = 0, part; at < len; at += part) {
+    part = len - at < 32 ? len - at : 32;
+    hex_encode(figures, bytes + at, part);
+    text_write_bytes(writer, figures, 2 * part);
   }
 }
 
@@ -271,6 +273,30 @@ void text_write_address(struct text_writer *writer, const struct address *addres
 }
 
 void text_write_end(struct text_writer *writer) { text_write_bytes(writer, "\n", 1); }
+
+void text_write_word_line(struct text_writer *writer, const char *keyword, const char *word) {
+  text_write_line(writer, keyword);
+  text_write_word(writer, word);
+  text_write_end(writer);
+}
+
+void text_write_hex_line(struct text_writer *writer, const char *keyword, const uint8_t *bytes, size_t len) {
+  text_write_line(writer, keyword);
+  text_write_hex(writer, bytes, len);
+  text_write_end(writer);
+}
+
+void text_write_number_line(struct text_writer *writer, const char *keyword, uint64_t number) {
+  text_write_line(writer, keyword);
+  text_write_number(writer, number);
+  text_write_end(writer);
+}
+
+void text_write_date_line(struct text_writer *writer, const char *keyword, struct date date) {
+  text_write_line(writer, keyword);
+  text_write_date(writer, date);
+  text_write_end(writer);
+}
 
 size_t text_written(const struct text_writer *writer) { return writer->failed ? 0 : writer->len; }
 

@@ -42,7 +42,7 @@ bool text_has_word(const struct text_reader *);
 bool text_is_complete(struct text_reader *);
 /* How many bytes the lines before the next one have. */
 size_t text_offset(const struct text_reader *);
-/* Passes over `len` bytes of whole lines that stand where the next line would; NULL: failed. Counts no lines. */
+/* Passes over `len` bytes of whole lines that stand where the next line would; NULL: failed. */
 const char *text_take_bytes(struct text_reader *, size_t len);
 
 /* Words of the current line, one after the other. */
@@ -75,6 +75,11 @@ void text_write_number(struct text_writer *, uint64_t);
 void text_write_date(struct text_writer *, struct date);
 void text_write_address(struct text_writer *, const struct address *);
 void text_write_end(struct text_writer *); /* of the line */
+/* Whole lines of one value. */
+void text_write_word_line(struct text_writer *, const char *keyword, const char *word);
+void text_write_hex_line(struct text_writer *, const char *keyword, const uint8_t *bytes, size_t len);
+void text_write_number_line(struct text_writer *, const char *keyword, uint64_t);
+void text_write_date_line(struct text_writer *, const char *keyword, struct date);
 /* Characters as they are, within a word. */
 void text_write_bytes(struct text_writer *, const char *bytes, size_t len);
 /* Its length; 0 if it did not fit. */
