@@ -70,8 +70,10 @@ $(PROGRAMS):
 # protocol's tests make chosen allocations fail (tests/unit/protocol/failing_allocator.h).
 unit-protocol_LDFLAGS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc,--wrap=free
 UNIT_FOLDERS := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard tests/unit/*/*.c)))))
+# Tests of several nodes at once run them in the simulator.
+UNIT_client_SOURCES := $(addprefix tests/sim/,apps.c sim.c sim_turn.c sim_wire.c)
 define unit_program
-$(BUILD)/tests/unit-$(1): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/unit/$(1)/*.c)) $(LIBRARY)
+$(BUILD)/tests/unit-$(1): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/unit/$(1)/*.c) $(UNIT_$(1)_SOURCES)) $(LIBRARY)
 	@mkdir -p $$(@D)
 	$$(CC) $$(CFLAGS) $$(LDFLAGS) $$(unit-$(1)_LDFLAGS) -o $$@ $$^ $$(LIBS) -lcriterion
 .PHONY: unit-$(1)
@@ -132,6 +134,7 @@ clean:
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
+<<<<<<< HEAD
 # A network on this machine: AUTHORITIES=4 RELAYS=9 make demo.
 .PHONY: demo
 WEB_SERVER := $(BUILD)/tests/web-server
@@ -141,6 +144,14 @@ $(WEB_SERVER): tests/system/web_server.c
 
 demo: all $(WEB_SERVER)
 	@ONCE=$(ONCE) tests/system/demo.sh $(BUILD)
+=======
+# The known answers of our own formats, once more from the second implementation (specs/crypto.md).
+.PHONY: vectors
+vectors:
+	@mkdir -p $(BUILD)
+	python3 -B tests/vectors/reference.py >$(BUILD)/tunic.json
+	diff tests/vectors/tunic.json $(BUILD)/tunic.json
+>>>>>>> origin/main
 
 # Post-quantum checks: not part of `make test`, because one needs npm and the network, the other valgrind.
 .PHONY: kem-peer constant-time
@@ -157,3 +168,12 @@ $(BUILD)/tests/constant-time: tests/vectors/constant_time.c $(wildcard crypto/*.
 	$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) -DTUNIC_CHECK_CONSTANT_TIME=1 $(LDFLAGS) -o $@ $(filter %.c,$^) $(LIBS)
 constant-time: $(BUILD)/tests/constant-time
 	tests/vectors/constant_time.sh $<
+
+# One simulated network from its seed: make sim SEED=7
+SIM_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/sim/run.c tests/sim/conformance%,$(wildcard tests/sim/*.c)))
+SEED ?= 1
+.PHONY: sim
+sim: $(BUILD)/tests/sim/run
+	$(BUILD)/tests/sim/run $(SEED)
+$(BUILD)/tests/sim/run: $(BUILD)/tests/sim/run.o $(SIM_OBJECTS) $(LIBRARY)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)

@@ -8,8 +8,9 @@ static const char keys_label[] = "tunic circuit keys 1";
 
 enum { LABEL_BYTES = sizeof prologue_label - 1, PROLOGUE_BYTES = LABEL_BYTES + 32 + IDENTITY_BYTES + 4 };
 
-static_assert(CIRCUIT_HANDSHAKE_REQUEST_BYTES == 1248 && CIRCUIT_HANDSHAKE_REPLY_BYTES == 1152, "[HS-1] the sizes on the wire");
-static_assert(sizeof(struct circuit_keys) == 64, "[HS-5] forward, then backward, and nothing between");
+/* [HS-1] */
+static_assert(CIRCUIT_HANDSHAKE_REQUEST_BYTES == 1248 && CIRCUIT_HANDSHAKE_REPLY_BYTES == 1152, "the sizes on the wire");
+static_assert(sizeof(struct circuit_keys) == 64, "forward, then backward, and nothing between");
 
 /* [HS-3] */
 static bool binding_is_known(const struct circuit_binding *binding) {

@@ -16,6 +16,7 @@ enum {
 
 bool crypto_start(void) { return sodium_init() >= 0; }
 
+/* [KEY-3] */
 struct guarded_key *guarded_key_new(const uint8_t bytes[32]) {
   struct guarded_key *key = sodium_malloc(sizeof *key);
   if (!key) return NULL;

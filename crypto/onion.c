@@ -11,7 +11,8 @@ static const char ratchet_label[] = "tunic onion ratchet 1";
 /* [ONION-3] The one link command that carries onion bodies: the only header field that relays copy. */
 static const uint8_t associated[] = {4};
 
-static_assert(ONION_CONTENT(ONION_MAX_HOPS - 1) > 0, "[ONION-1] the last place has content");
+/* [ONION-1] */
+static_assert(ONION_CONTENT(0) == 1386 && ONION_CONTENT(ONION_MAX_HOPS - 1) == 1301, "the content of the first and of the last place");
 
 void onion_layer_init(struct onion_layer *layer, enum aead_suite suite, uint8_t place, enum onion_direction direction,
                       const uint8_t key[AEAD_KEY_BYTES]) {

@@ -58,6 +58,9 @@ struct consensus *consensus_take(struct consensus *); /* one more reference */
 void consensus_release(struct consensus *);           /* NULL is allowed */
 
 const struct consensus_header *consensus_header(const struct consensus *);
+/* The decision that its signatures prove: those of the header's view, as the agreement keeps it. */
+struct agreement_certificate;
+void consensus_certificate(const struct consensus *, struct agreement_certificate *ret);
 /* [CONS-9] OK, CONSENSUS_EXPIRED, or CLOCK_WRONG (valid-after more than 30 min ahead). */
 enum outcome consensus_check_dates(const struct consensus *, struct date now);
 /* Entries, sorted by identity. */
@@ -74,7 +77,7 @@ uint64_t relay_entry_weight(const struct consensus *, const struct relay_entry *
 bool relay_entry_same_family(const struct relay_entry *, const struct relay_entry *);
 
 /* The text, and the text under zstd as it is served. */
-const struct document *consensus_text(const struct consensus *);
+struct document *consensus_text(const struct consensus *);
 /* The consensus's own reference, made on first use: take one to keep it. NULL: no memory. */
 struct document *consensus_packed(const struct consensus *);
 

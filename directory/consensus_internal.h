@@ -17,6 +17,9 @@ struct consensus {
   _Atomic(struct document *) packed; /* made on first use */
   struct document *text;
   struct consensus_header header;
+  uint32_t signature_count;
+  struct consensus_signature signatures[LIMIT_AUTHORITIES]; /* of the header's view */
+  uint8_t signers[LIMIT_AUTHORITIES];                      /* their places in the network file */
   uint64_t *ends[POSITIONS];       /* the entries' ends side by side, for the search */
   struct relay_entry *entries;
   struct exit_summary *summaries;

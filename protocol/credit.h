@@ -11,7 +11,7 @@
 #include "protocol/instant.h"
 #include "protocol/outcome.h"
 
-/* On the wire: CONTROL_CREDIT, behind the circuit's id. */
+/* [CREDIT-1] On the wire: CONTROL_CREDIT, behind the circuit's id. */
 struct credit_report { uint64_t passed, limit; uint16_t waiting; /* coarse: [CREDIT-6] */ };
 
 /* Encoding rounds down; a code that no number has decodes to UINT64_MAX, which no report can mean. */

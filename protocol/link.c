@@ -1,4 +1,5 @@
-/* A link's states: handshake, perhaps admission, open, failed. What each half may do in which state is here alone.
+/* A link's states: handshake, perhaps admission, open, failed. What each half may do in which state is here
+ * alone.
  */
 #include "protocol/link.h"
 
@@ -13,7 +14,8 @@ static const char KEYS_LABEL[] = "tunic link keys 1";
 struct link {
   const struct link_self *self;
   struct random_stream *random;
-  struct link_handshake *handshake; /* NULL once the link is open and its last message has left: it is most of the memory */
+  struct link_handshake
+      *handshake; /* NULL once the link is open and its last message has left: it is most of the memory */
   enum link_state state;
   enum link_role role;
   enum link_pattern pattern;
@@ -23,8 +25,8 @@ struct link {
   struct link_records send, receive;
 };
 
-static struct link *link_new(const struct link_self *self, const struct link_peer *peer, enum link_pattern pattern,
-                             struct random_stream *random) {
+static struct link *link_new(const struct link_self *self, const struct link_peer *peer,
+                             enum link_pattern pattern, struct random_stream *random) {
   /* The AEAD's state asks for more than malloc's alignment. */
   struct link *link = aligned_alloc(_Alignof(struct link), sizeof *link);
   struct link_handshake *handshake = malloc(sizeof *handshake);
@@ -44,8 +46,8 @@ static struct link *link_new(const struct link_self *self, const struct link_pee
   return link;
 }
 
-struct link *link_new_initiator(const struct link_self *self, const struct link_peer *peer, enum link_pattern pattern,
-                                struct random_stream *random) {
+struct link *link_new_initiator(const struct link_self *self, const struct link_peer *peer,
+                                enum link_pattern pattern, struct random_stream *random) {
   assert(peer != NULL);
   return link_new(self, peer, pattern, random);
 }
@@ -74,7 +76,8 @@ void link_free(struct link *link) {
   free(link);
 }
 
-/* [LINK-11] One end for every fault: the keys are gone at once, and nothing tells the peer which check it failed. */
+/* [LINK-11] One end for every fault: the keys are gone at once, and nothing tells the peer which check it
+ * failed. */
 static enum outcome fail(struct link *link, enum outcome outcome) {
   wipe(link);
   link->state = LINK_FAILED;
@@ -82,15 +85,27 @@ static enum outcome fail(struct link *link, enum outcome outcome) {
   return outcome;
 }
 
-enum link_state link_state(const struct link *link) { return link->state; }
-enum link_pattern link_pattern(const struct link *link) { return link->pattern; }
-enum link_role link_role(const struct link *link) { return link->role; }
-enum aead_suite link_suite(const struct link *link) { return link->suite; }
-const uint8_t *link_peer_identity(const struct link *link) { return link->peer_identity; }
+enum link_state link_state(const struct link *link) {
+  return link->state;
+}
+enum link_pattern link_pattern(const struct link *link) {
+  return link->pattern;
+}
+enum link_role link_role(const struct link *link) {
+  return link->role;
+}
+enum aead_suite link_suite(const struct link *link) {
+  return link->suite;
+}
+const uint8_t *link_peer_identity(const struct link *link) {
+  return link->peer_identity;
+}
 
 /* ---- From handshake to open ---- */
 
-bool link_needs_work(const struct link *link) { return link->state == LINK_HANDSHAKING && link->handshake->needs_work; }
+bool link_needs_work(const struct link *link) {
+  return link->state == LINK_HANDSHAKING && link->handshake->needs_work;
+}
 
 /* [LINK-5] */
 static bool derive_records(struct link *link) {
@@ -104,7 +119,8 @@ static bool derive_records(struct link *link) {
   struct link_records *back = initiates ? &link->receive : &link->send;
   const enum aead_backend backend = link->self->backend;
   bool ok = link_records_init(forth, link->suite, backend, LINK_FROM_INITIATOR, keys);
-  ok = link_records_init(back, link->suite, backend, LINK_FROM_RESPONDER, keys + LINK_DIRECTION_KEY_BYTES) && ok;
+  ok = link_records_init(back, link->suite, backend, LINK_FROM_RESPONDER, keys + LINK_DIRECTION_KEY_BYTES) &&
+       ok;
   bytes_wipe(keys, sizeof keys);
   return ok;
 }
@@ -127,7 +143,8 @@ enum outcome link_work(struct link *link, instant now) {
   return OUTCOME_OK;
 }
 
-void link_claim(const struct link *link, uint8_t ret_identity[IDENTITY_BYTES], uint8_t ret_link_key[X25519_BYTES]) {
+void link_claim(const struct link *link, uint8_t ret_identity[IDENTITY_BYTES],
+                uint8_t ret_link_key[X25519_BYTES]) {
   assert(link->state == LINK_AWAITING_ADMISSION);
   memcpy(ret_identity, link->handshake->peer.identity, IDENTITY_BYTES);
   memcpy(ret_link_key, link->handshake->peer.link_key, X25519_BYTES);
@@ -144,12 +161,14 @@ void link_admit(struct link *link) {
 
 static enum outcome receive_handshake(struct link *link, const uint8_t *in, size_t len, size_t *ret_used) {
   struct link_handshake *h = link->handshake;
-  if (!link_handshake_receive(h, link->self, in, len, ret_used)) return fail(link, OUTCOME_PROTOCOL_VIOLATION);
+  if (!link_handshake_receive(h, link->self, in, len, ret_used))
+    return fail(link, OUTCOME_PROTOCOL_VIOLATION);
   link->pattern = h->pattern;
   return OUTCOME_OK;
 }
 
-static enum outcome receive_record(struct link *link, uint8_t *in, size_t len, size_t *ret_used, struct link_record *ret_record) {
+static enum outcome receive_record(struct link *link, uint8_t *in, size_t len, size_t *ret_used,
+                                   struct link_record *ret_record) {
   if (len < 2) return OUTCOME_OK;
   uint32_t count = link_records_count(&link->receive, in);
   if (count == 0) return fail(link, OUTCOME_PROTOCOL_VIOLATION);
@@ -161,7 +180,8 @@ static enum outcome receive_record(struct link *link, uint8_t *in, size_t len, s
   return OUTCOME_OK;
 }
 
-enum outcome link_receive(struct link *link, instant now, uint8_t *in, size_t len, size_t *ret_used, struct link_record *ret_record) {
+enum outcome link_receive(struct link *link, instant now, uint8_t *in, size_t len, size_t *ret_used,
+                          struct link_record *ret_record) {
   (void)now;
   *ret_used = 0;
   *ret_record = (struct link_record){.cells = NULL, .count = 0};
@@ -175,7 +195,8 @@ enum outcome link_receive(struct link *link, instant now, uint8_t *in, size_t le
 }
 
 /* One record of as many cells as there are and fit; its length, 0: no cell. */
-static size_t transmit_record(struct link *link, instant now, uint8_t *out, size_t room, const struct cell_source *source) {
+static size_t transmit_record(struct link *link, instant now, uint8_t *out, size_t room,
+                              const struct cell_source *source) {
   uint32_t count = 0;
   /* [LINK-10] A record leaves with what there is now: it never waits to be full. */
   while (count < LINK_RECORD_CELLS_MAX && LINK_RECORD_OVERHEAD + (size_t)(count + 1) * CELL_BYTES <= room &&
@@ -188,7 +209,8 @@ static size_t transmit_record(struct link *link, instant now, uint8_t *out, size
   return len;
 }
 
-size_t link_transmit(struct link *link, instant now, uint8_t *out, size_t room, const struct cell_source *source) {
+size_t link_transmit(struct link *link, instant now, uint8_t *out, size_t room,
+                     const struct cell_source *source) {
   size_t at = 0;
   if (link->state == LINK_FAILED || link->state == LINK_AWAITING_ADMISSION) return 0;
   if (link->handshake != NULL) {

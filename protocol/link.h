@@ -61,7 +61,8 @@ enum link_role link_role(const struct link *);
 enum aead_suite link_suite(const struct link *);     /* of the records, once open */
 /* True while a handshake message waits for link_work: nothing more is taken until then. */
 bool link_needs_work(const struct link *);
-/* One handshake step. Not OK: HANDSHAKE_FAILED, the link is over. */
+/* One handshake step; an initiator's first makes its first message. Not OK: HANDSHAKE_FAILED or NO_MEMORY, the link
+ * is over. */
 enum outcome link_work(struct link *, instant now);
 
 /* LINK_AWAITING_ADMISSION: the identity that was claimed and the key that was proved. [LINK-6] The owner looks the
@@ -80,7 +81,8 @@ enum outcome link_receive(struct link *, instant now, uint8_t *in, size_t len, s
 /* Gives the next cell to send, written whole into `cell`; false: none now. Asked at the moment of sealing. */
 struct cell_source { bool (*next)(void *context, instant now, uint8_t cell[CELL_BYTES]); void *context; };
 
-/* Handshake bytes first; once open, seals as many whole records as fit into out. Returns bytes written. */
+/* Handshake bytes first; once open, seals as many whole records as fit into out. Returns bytes written. source may be
+ * NULL: no cells. The link may be over afterwards (no memory for the next key): link_state says so. */
 size_t link_transmit(struct link *, instant now, uint8_t *out, size_t room, const struct cell_source *);
 
 #endif

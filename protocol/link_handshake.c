@@ -1,5 +1,6 @@
-/* A link's handshake: preamble, two or three Noise messages. Taking bytes is cheap; everything asymmetric is `work`.
- * The preamble is plain, and every byte of it is bound by the prologue: changed on the way, message 1 or 2 fails.
+/* A link's handshake: preamble, two or three Noise messages. Taking bytes is cheap; everything asymmetric is
+ * `work`. The preamble is plain, and every byte of it is bound by the prologue: changed on the way, message 1
+ * or 2 fails.
  */
 #include <assert.h>
 #include <string.h>
@@ -13,7 +14,10 @@ enum {
 
 static const char PROLOGUE_LABEL[] = "tunic link 1";
 
-enum { PROLOGUE_LABEL_BYTES = sizeof PROLOGUE_LABEL - 1, PROLOGUE_BYTES = PROLOGUE_LABEL_BYTES + 2 + 32 + IDENTITY_BYTES + 1 };
+enum {
+  PROLOGUE_LABEL_BYTES = sizeof PROLOGUE_LABEL - 1,
+  PROLOGUE_BYTES = PROLOGUE_LABEL_BYTES + 2 + 32 + IDENTITY_BYTES + 1
+};
 
 static void start_noise(struct link_handshake *h, const struct link_self *self) {
   const bool initiates = h->role == LINK_INITIATOR;
@@ -31,7 +35,8 @@ static void start_noise(struct link_handshake *h, const struct link_self *self) 
   *p = h->suites;
   const uint8_t *secret = initiates && !from_node ? NULL : self->link_secret->bytes;
   noise_init(&h->noise, from_node ? NOISE_XKHFS : NOISE_NKHFS, initiates ? NOISE_INITIATOR : NOISE_RESPONDER,
-             AEAD_CHACHA20_POLY1305, prologue, sizeof prologue, secret, initiates ? h->peer.link_key : self->link_public);
+             AEAD_CHACHA20_POLY1305, prologue, sizeof prologue, secret,
+             initiates ? h->peer.link_key : self->link_public);
 }
 
 void link_handshake_init(struct link_handshake *h, const struct link_self *self, const struct link_peer *peer,
@@ -47,13 +52,16 @@ void link_handshake_init(struct link_handshake *h, const struct link_self *self,
   h->role = LINK_INITIATOR;
   h->pattern = pattern;
   h->peer = *peer;
-  /* [LINK-2] What both declare; the peer's half is from its consensus entry, so nobody on the way can lower it. */
+  /* [LINK-2] What both declare; the peer's half is from its consensus entry, so nobody on the way can lower
+   * it. */
   h->suites = (uint8_t)((self->suites & peer->suites & SUITES_KNOWN) | SUITE_ALWAYS);
   h->needs_work = true;
 }
 
-/* [LINK-2] Refused before anything is computed: another version, suites that we lack, do not know or must share. */
-static bool read_preamble(struct link_handshake *h, const struct link_self *self, const uint8_t in[LINK_PREAMBLE_BYTES]) {
+/* [LINK-2] Refused before anything is computed: another version, suites that we lack, do not know or must
+ * share. */
+static bool read_preamble(struct link_handshake *h, const struct link_self *self,
+                          const uint8_t in[LINK_PREAMBLE_BYTES]) {
   const uint8_t pattern = in[0], version = in[1], suites = in[2];
   if (pattern != LINK_FROM_NODE && pattern != LINK_FROM_CLIENT) return false;
   if (version != LINK_VERSION) return false;
@@ -76,8 +84,8 @@ static size_t awaited_bytes(enum link_awaited awaited) {
   return 0;
 }
 
-bool link_handshake_receive(struct link_handshake *h, const struct link_self *self, const uint8_t *in, size_t len,
-                            size_t *ret_used) {
+bool link_handshake_receive(struct link_handshake *h, const struct link_self *self, const uint8_t *in,
+                            size_t len, size_t *ret_used) {
   *ret_used = 0;
   size_t need = awaited_bytes(h->awaited);
   /* [LINK-12] */
@@ -85,17 +93,21 @@ bool link_handshake_receive(struct link_handshake *h, const struct link_self *se
   *ret_used = need;
   if (h->awaited == AWAIT_PREAMBLE) return read_preamble(h, self, in);
   static_assert((int)LINK_MESSAGE_3_BYTES < (int)NOISE_HFS_MESSAGE_2_BYTES &&
-                    (int)NOISE_HFS_MESSAGE_2_BYTES < (int)NOISE_HFS_MESSAGE_1_BYTES, "message 1 is the longest");
+                    (int)NOISE_HFS_MESSAGE_2_BYTES < (int)NOISE_HFS_MESSAGE_1_BYTES,
+                "message 1 is the longest");
   memcpy(h->in, in, need);
   h->in_len = (uint16_t)need;
   h->needs_work = true;
   return true;
 }
 
-/* Appends a Noise message behind what is still to be sent; an earlier message has left, or its answer could not be here. */
-static bool write_message(struct link_handshake *h, const uint8_t *random, const uint8_t *payload, size_t payload_len) {
+/* Appends a Noise message behind what is still to be sent; an earlier message has left, or its answer could
+ * not be here. */
+static bool write_message(struct link_handshake *h, const uint8_t *random, const uint8_t *payload,
+                          size_t payload_len) {
   size_t written = 0;
-  if (!noise_write(&h->noise, random, payload, payload_len, h->out + h->out_len, sizeof h->out - h->out_len, &written))
+  if (!noise_write(&h->noise, random, payload, payload_len, h->out + h->out_len, sizeof h->out - h->out_len,
+                   &written))
     return false;
   h->out_len = (uint16_t)(h->out_len + written);
   return true;
@@ -110,7 +122,8 @@ static bool write_with_random(struct link_handshake *h, struct random_stream *ra
 }
 
 /* [LINK-1] [LINK-4] */
-static bool work_initiator(struct link_handshake *h, const struct link_self *self, struct random_stream *random) {
+static bool work_initiator(struct link_handshake *h, const struct link_self *self,
+                           struct random_stream *random) {
   if (h->in_len == 0) {
     start_noise(h, self);
     h->out[0] = (uint8_t)h->pattern;
@@ -127,7 +140,8 @@ static bool work_initiator(struct link_handshake *h, const struct link_self *sel
   return h->pattern == LINK_FROM_CLIENT || write_message(h, NULL, self->identity, IDENTITY_BYTES);
 }
 
-static bool work_responder(struct link_handshake *h, const struct link_self *self, struct random_stream *random) {
+static bool work_responder(struct link_handshake *h, const struct link_self *self,
+                           struct random_stream *random) {
   size_t payload_len;
   if (h->awaited == AWAIT_MESSAGE_1) {
     start_noise(h, self);
@@ -143,12 +157,15 @@ static bool work_responder(struct link_handshake *h, const struct link_self *sel
   return true;
 }
 
-bool link_handshake_work(struct link_handshake *h, const struct link_self *self, struct random_stream *random) {
+bool link_handshake_work(struct link_handshake *h, const struct link_self *self,
+                         struct random_stream *random) {
   h->needs_work = false;
   return h->role == LINK_INITIATOR ? work_initiator(h, self, random) : work_responder(h, self, random);
 }
 
-bool link_handshake_has_output(const struct link_handshake *h) { return h->out_sent < h->out_len; }
+bool link_handshake_has_output(const struct link_handshake *h) {
+  return h->out_sent < h->out_len;
+}
 
 size_t link_handshake_transmit(struct link_handshake *h, uint8_t *out, size_t room) {
   size_t count = (size_t)(h->out_len - h->out_sent);

@@ -1,5 +1,6 @@
 /* Records of one direction: a masked length, whole cells, a tag; keys that move on by count.
- * The header key hides the length from a watcher who would resynchronise on it; no secrecy of lengths is claimed.
+ * The header key hides the length from a watcher who would resynchronise on it; no secrecy of lengths is
+ * claimed.
  */
 #include <string.h>
 
@@ -25,7 +26,8 @@ void link_records_wipe(struct link_records *r) {
   bytes_wipe(r, sizeof *r);
 }
 
-/* [LINK-9] Both ends count, so no message says when: a seized node gives away at most the records of its present key. */
+/* [LINK-9] Both ends count, so no message says when: a seized node gives away at most the records of its
+ * present key. */
 static bool advance(struct link_records *r) {
   r->number++;
   if (r->number % LINK_RECORDS_PER_KEY != 0) return true;

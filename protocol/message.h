@@ -34,8 +34,8 @@ enum control_command {
   CONTROL_END_OF_CELL = 0,
   CONTROL_CREDIT = 1, /* circuit 4, passed 8, limit 8, waiting 2 */
   CONTROL_GET = 2,    /* request 2, kind 1, epoch 8, hash 32 */
-  CONTROL_PUT = 3,    /* request 2, kind 1, length 4; chunks follow, then the other end's DONE */
-  CONTROL_HEAD = 4,   /* request 2, length 4: what GET asked for follows in chunks */
+  CONTROL_PUT = 3,    /* request 2, kind 1, length 4; chunks follow the other end's HEAD */
+  CONTROL_HEAD = 4,   /* request 2, length 4: what GET asked for follows in chunks, or what PUT offered may */
   CONTROL_CHUNK = 5,  /* request 2, bytes */
   CONTROL_DONE = 6,   /* request 2, outcome 1 */
   CONTROL_TIME = 7,   /* milliseconds 8: the responder's date, once, first */

@@ -77,7 +77,9 @@ void transfers_free(struct transfers *t) {
 
 /* ---- The table ---- */
 
-static bool is_peers(uint16_t request) { return (request & TRANSFER_PEERS_BIT) != 0; }
+static bool is_peers(uint16_t request) {
+  return (request & TRANSFER_PEERS_BIT) != 0;
+}
 
 static struct transfer *find(struct transfers *t, uint16_t request) {
   for (size_t i = 0; i < SLOTS; i++)
@@ -103,7 +105,8 @@ static void push_event(struct transfers *t, const struct transfer *slot, enum tr
   t->events[(t->event_first + t->event_count++) % SLOTS] = (uint8_t)index;
 }
 
-static void end_ours(struct transfers *t, struct transfer *slot, enum transfer_event_kind kind, enum outcome outcome) {
+static void end_ours(struct transfers *t, struct transfer *slot, enum transfer_event_kind kind,
+                     enum outcome outcome) {
   slot->step = STEP_ENDED;
   slot->outcome = outcome;
   push_event(t, slot, kind);
@@ -120,8 +123,10 @@ bool transfers_next_event(struct transfers *t, struct transfer_event *ret) {
     ret->document = slot->document;
     slot->document = NULL;
   }
-  if (slot->step == STEP_EVENT) slot->step = STEP_OWNER;
-  else slot_free(slot);
+  if (slot->step == STEP_EVENT)
+    slot->step = STEP_OWNER;
+  else
+    slot_free(slot);
   return true;
 }
 
@@ -134,7 +139,8 @@ uint32_t transfers_pending(const struct transfers *t) {
 /* ---- What the owner wants ---- */
 
 static struct transfer *add_ours(struct transfers *t) {
-  /* A number is drawn again only after 32,767 others, and four are under way at most: the loop ends by its fifth turn. */
+  /* A number is drawn again only after 32,767 others, and four are under way at most: the loop ends by its
+   * fifth turn. */
   uint16_t request = t->last_request;
   do request = (uint16_t)(request % TRANSFER_REQUEST_MAX + 1);
   while (find(t, request) != NULL);
@@ -189,7 +195,9 @@ void transfers_finish(struct transfers *t, uint16_t request, enum outcome outcom
 static bool kind_is_got(uint8_t kind) {
   return kind == TRANSFER_CONSENSUS || kind == TRANSFER_VOTE || kind == TRANSFER_NETWORK_FILE;
 }
-static bool kind_is_put(uint8_t kind) { return kind == TRANSFER_DESCRIPTOR || kind == TRANSFER_AGREEMENT; }
+static bool kind_is_put(uint8_t kind) {
+  return kind == TRANSFER_DESCRIPTOR || kind == TRANSFER_AGREEMENT;
+}
 
 /* [XFER-3] A new request of the peer's: its own number, not under way, and no more than so many at a time. */
 static struct transfer *add_peers(struct transfers *t, const uint8_t *body) {
@@ -230,9 +238,12 @@ static enum outcome receive_put(struct transfers *t, const uint8_t *body, size_t
   slot->about.kind = body[2];
   slot->length = get_u32(body + 3);
   /* [XFER-8] Refused before a byte of it was sent: the other end waits for our HEAD. */
-  if (t->put_max_bytes == 0) refuse(slot, OUTCOME_NOT_ALLOWED_HERE);
-  else if (slot->length > t->put_max_bytes) refuse(slot, OUTCOME_TOO_LARGE);
-  else slot->step = STEP_HEAD;
+  if (t->put_max_bytes == 0)
+    refuse(slot, OUTCOME_NOT_ALLOWED_HERE);
+  else if (slot->length > t->put_max_bytes)
+    refuse(slot, OUTCOME_TOO_LARGE);
+  else
+    slot->step = STEP_HEAD;
   return OUTCOME_OK;
 }
 
@@ -290,7 +301,8 @@ static enum outcome receive_last_chunk(struct transfers *t, struct transfer *slo
 
 static enum outcome receive_chunk(struct transfers *t, const uint8_t *body, size_t len) {
   if (len <= CHUNK_HEADER_BYTES) return OUTCOME_PROTOCOL_VIOLATION;
-  /* [XFER-3] The sender's own number: its PUT. Ours, marked: the answer to our GET. Either way the other view. */
+  /* [XFER-3] The sender's own number: its PUT. Ours, marked: the answer to our GET. Either way the other
+   * view. */
   struct transfer *slot = find(t, (uint16_t)(get_u16(body) ^ TRANSFER_PEERS_BIT));
   size_t count = len - CHUNK_HEADER_BYTES;
   if (slot == NULL || slot->step != STEP_RECEIVING) return OUTCOME_PROTOCOL_VIOLATION;
@@ -307,30 +319,37 @@ static enum outcome receive_done(struct transfers *t, const uint8_t *body, size_
   struct transfer *slot = find_answered(t, body);
   if (slot == NULL) return OUTCOME_PROTOCOL_VIOLATION;
   /* [XFER-4] [XFER-5] Before HEAD it can only refuse; after every byte, a GET has only one end. */
-  if (slot->step == STEP_ASKED && outcome != OUTCOME_OK) end_ours(t, slot, TRANSFER_ENDED, outcome);
-  else if (slot->step == STEP_CLOSING && slot->is_put) end_ours(t, slot, TRANSFER_ENDED, outcome);
-  else if (slot->step == STEP_CLOSING && outcome == OUTCOME_OK) end_ours(t, slot, TRANSFER_ARRIVED, outcome);
-  else return OUTCOME_PROTOCOL_VIOLATION;
+  if (slot->step == STEP_ASKED && outcome != OUTCOME_OK)
+    end_ours(t, slot, TRANSFER_ENDED, outcome);
+  else if (slot->step == STEP_CLOSING && slot->is_put)
+    end_ours(t, slot, TRANSFER_ENDED, outcome);
+  else if (slot->step == STEP_CLOSING && outcome == OUTCOME_OK)
+    end_ours(t, slot, TRANSFER_ARRIVED, outcome);
+  else
+    return OUTCOME_PROTOCOL_VIOLATION;
   return OUTCOME_OK;
 }
 
 typedef enum outcome receiver(struct transfers *, const uint8_t *body, size_t len);
 
-/* [XFER-10] What is not in this table, and whatever a receiver does not expect in the request's step, ends the link. */
+/* [XFER-10] What is not in this table, and whatever a receiver does not expect in the request's step, ends
+ * the link. */
 static receiver *const receivers[] = {
     [CONTROL_GET] = receive_get,     [CONTROL_PUT] = receive_put,   [CONTROL_HEAD] = receive_head,
     [CONTROL_CHUNK] = receive_chunk, [CONTROL_DONE] = receive_done,
 };
 
 enum outcome transfers_message(struct transfers *t, const struct message *message) {
-  receiver *receive = message->command < sizeof receivers / sizeof *receivers ? receivers[message->command] : NULL;
+  receiver *receive =
+      message->command < sizeof receivers / sizeof *receivers ? receivers[message->command] : NULL;
   return receive == NULL ? OUTCOME_PROTOCOL_VIOLATION : receive(t, message->body, message->len);
 }
 
 /* ---- What is to be sent ---- */
 
 static bool slot_has_output(const struct transfer *slot) {
-  return slot->step == STEP_ASK || slot->step == STEP_HEAD || slot->step == STEP_SENDING || slot->step == STEP_DONE;
+  return slot->step == STEP_ASK || slot->step == STEP_HEAD || slot->step == STEP_SENDING ||
+         slot->step == STEP_DONE;
 }
 
 bool transfers_has_output(const struct transfers *t) {
@@ -392,9 +411,12 @@ static bool write_short(struct transfers *t, struct message_writer *writer) {
   bool wrote = false;
   for (size_t i = 0; i < SLOTS; i++) {
     struct transfer *slot = &t->slots[i];
-    if (slot->step == STEP_ASK) wrote |= write_ask(slot, writer);
-    else if (slot->step == STEP_HEAD) wrote |= write_head(slot, writer);
-    else if (slot->step == STEP_DONE) wrote |= write_done(slot, writer);
+    if (slot->step == STEP_ASK)
+      wrote |= write_ask(slot, writer);
+    else if (slot->step == STEP_HEAD)
+      wrote |= write_head(slot, writer);
+    else if (slot->step == STEP_DONE)
+      wrote |= write_done(slot, writer);
   }
   return wrote;
 }

@@ -44,12 +44,13 @@ void exit_stream_free(struct shard *shard, struct exit_stream *stream) {
 
 /* A message without a body, or with one byte. */
 static bool send_small(struct shard *shard, struct exit_stream *stream, instant now, uint8_t command, const uint8_t *body, size_t len) {
+  struct hop *hop = stream->hop; /* taking a cell may evict it: it is freed later, but the stream forgets it */
   struct cell *cell;
-  uint8_t *place = hop_begin_message(shard, stream->hop, now, command, stream->number, len, &cell);
+  uint8_t *place = hop_begin_message(shard, hop, now, command, stream->number, len, &cell);
   if (place == NULL) return false;
   if (len > 0) memcpy(place, body, len);
-  hop_send_message(shard, stream->hop, now, cell);
-  return !stream->hop->closing;
+  hop_send_message(shard, hop, now, cell);
+  return !hop->closing;
 }
 
 /* [STREAM-7] The number is forgotten when END went both ways. */
@@ -60,7 +61,7 @@ static void check_over(struct shard *shard, struct exit_stream *stream) {
 
 /* Sends our one END; the connection is left as it is. */
 static void send_end(struct shard *shard, struct exit_stream *stream, instant now, enum outcome cause) {
-  if (stream->end_sent) return;
+  if (stream->end_sent || stream->hop == NULL) return;
   stream->end_sent = true;
   uint8_t code = (uint8_t)cause;
   if (cause != OUTCOME_DONE) shard->figures.streams_failed++;
@@ -162,10 +163,11 @@ static bool keep_data(struct shard *shard, struct exit_stream *stream, instant n
     len -= part;
   }
   if (len == 0) return true;
+  struct hop *hop = stream->hop;
   struct cell *cell = shard_take_cell(shard, now);
-  if (cell == NULL || stream->hop->closing) {
+  if (cell == NULL || hop->closing) {
     if (cell != NULL) cell_pool_give(shard->cells, cell);
-    else hop_cut(shard, stream->hop, now);
+    else hop_cut(shard, hop, now);
     return false;
   }
   memcpy(cell->bytes, bytes, len);
@@ -253,7 +255,7 @@ size_t exit_stream_transmit(struct shard *shard, struct exit_stream *stream, ins
   stream->taken += len;
   backlog_progress(&shard->trunks, &stream->backlog, stream->to_destination.count > 0);
   grant(shard, stream, now);
-  if (!stream->hop->closing) check_done(shard, stream, now);
+  if (stream->hop != NULL) check_done(shard, stream, now);
   return len;
 }
 

@@ -230,6 +230,7 @@ Test(aead, cache_keeps_the_recently_used) {
   struct owner owners[4] = {0};
   struct aead *at[4];
   for (size_t i = 0; i < 3; i++) at[i] = aead_cache_get(cache, &owners[i].reference, AEAD_CHACHA20_POLY1305, owners[i].key, 0);
+  cr_expect(at[0] != at[1] && at[1] != at[2] && at[2] != at[0], "three fit");
   cr_expect_eq(aead_cache_get(cache, &owners[0].reference, AEAD_CHACHA20_POLY1305, owners[0].key, 0), at[0]);
   at[3] = aead_cache_get(cache, &owners[3].reference, AEAD_CHACHA20_POLY1305, owners[3].key, 0);
   cr_expect_eq(at[3], at[1], "the one not used for longest made room");

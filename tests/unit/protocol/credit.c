@@ -153,6 +153,26 @@ Test(credit, a_standing_queue_shrinks_the_window_and_a_burst_does_not) {
   cr_assert_geq(credit_sender_room(&standing), 32, "by half at most");
 }
 
+/* [CREDIT-9] What the first doubling overshot, the next growth must not overshoot again. */
+Test(credit, after_a_shrinking_the_window_grows_gently_and_then_faster) {
+  struct credit_sender sender;
+  instant now = 0;
+  credit_sender_init(&sender);
+  cr_assert_eq(tell(&sender, 0, 0, 16384, 0), OUTCOME_OK);
+  sender_sends(&sender, 64, now);
+  cr_assert_eq(tell(&sender, 100 * MILLISECONDS, 1, 16385, 63), OUTCOME_OK);
+  uint32_t windows[5] = {0};
+  for (int round = 0; round < 5; round++) {
+    now += SECONDS;
+    cr_assert_eq(tell(&sender, now, sender.sent, sender.sent + 16384, 0), OUTCOME_OK);
+    windows[round] = credit_sender_room(&sender);
+    sender_sends(&sender, windows[round], now);
+  }
+  cr_assert_leq(windows[1], windows[0] * 9 / 8);
+  cr_assert_gt(windows[1], windows[0]);
+  cr_assert_gt(windows[4], windows[3] * 7 / 4);
+}
+
 Test(credit, the_window_never_falls_below_the_least) {
   struct credit_sender sender;
   credit_sender_init(&sender);
@@ -239,6 +259,18 @@ Test(credit, nothing_more_is_promised_while_the_pool_is_over_three_quarters) {
   cr_assert_gt(span_after(&receiver, &now, 20 * MILLISECONDS, 2, POOL / 4 * 3 - 1), before);
 }
 
+/* Cells that come one by one at a steady pace, whatever was promised. */
+static void trickle(struct credit_receiver *receiver, instant *now, uint64_t pace, uint64_t count) {
+  struct credit_report report;
+  for (uint64_t i = 0; i < count; i++) {
+    receiver_takes(receiver, 1);
+    receiver_passes(receiver, 1);
+    *now += pace;
+    credit_receiver_grow(receiver, *now, 0, POOL, 1);
+    if (credit_receiver_is_due(receiver)) credit_receiver_make_report(receiver, &report);
+  }
+}
+
 Test(credit, a_slow_circuit_gains_no_promise) {
   struct credit_receiver receiver;
   struct credit_report report;
@@ -246,14 +278,30 @@ Test(credit, a_slow_circuit_gains_no_promise) {
   credit_receiver_init(&receiver);
   credit_receiver_grow(&receiver, now, 0, POOL, 1);
   credit_receiver_make_report(&receiver, &report);
-  for (int i = 0; i < 5000; i++) {
-    receiver_takes(&receiver, 1);
-    receiver_passes(&receiver, 1);
-    now += 50 * MILLISECONDS;
-    credit_receiver_grow(&receiver, now, 0, POOL, 1);
-    if (credit_receiver_is_due(&receiver)) credit_receiver_make_report(&receiver, &report);
-  }
+  trickle(&receiver, &now, 50 * MILLISECONDS, 5000);
   cr_assert_eq(receiver.limit - receiver.passed, LIMIT_CREDIT_FIRST_MAX);
+}
+
+Test(credit, a_promise_that_is_not_used_up_within_round_trips_does_not_grow) {
+  struct credit_receiver receiver;
+  instant now = SECONDS;
+  credit_receiver_init(&receiver);
+  credit_receiver_grow(&receiver, now, 0, POOL, 1);
+  uint64_t promised = span_after(&receiver, &now, 30 * MILLISECONDS, 4, 0);
+  cr_assert_gt(promised, 100);
+  /* Four times as long as the round trip for what is promised, and several times over. */
+  trickle(&receiver, &now, 120 * MILLISECONDS / promised, 5 * promised);
+  cr_assert_eq(receiver.limit - receiver.passed, promised);
+}
+
+Test(credit, a_path_that_became_longer_is_believed_after_some_rounds) {
+  struct credit_receiver receiver;
+  instant now = SECONDS;
+  credit_receiver_init(&receiver);
+  credit_receiver_grow(&receiver, now, 0, POOL, 1);
+  uint64_t promised = span_after(&receiver, &now, 20 * MILLISECONDS, 3, 0);
+  cr_assert_eq(span_after(&receiver, &now, 100 * MILLISECONDS, 5, 0), promised);
+  cr_assert_geq(span_after(&receiver, &now, 100 * MILLISECONDS, 20, 0), 8 * promised);
 }
 
 /* [CREDIT-3] */

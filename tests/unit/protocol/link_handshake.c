@@ -76,9 +76,14 @@ Test(link_handshake, opens_with_both_patterns_and_says_who_is_there) {
 Test(link_handshake, uses_the_best_suite_that_both_declare) {
   if (!aead_suite_is_available(AEAD_AES256_GCM)) cr_skip_test("no AES here");
   struct random_stream random = test_random("link_handshake");
-  const struct { uint8_t own, peers; enum aead_suite suite; } cases[] = {
-      {BOTH_SUITES, BOTH_SUITES, AEAD_AES256_GCM}, {BOTH_SUITES, CHACHA, AEAD_CHACHA20_POLY1305},
-      {CHACHA, BOTH_SUITES, AEAD_CHACHA20_POLY1305}, {0, 0, AEAD_CHACHA20_POLY1305},
+  const struct {
+    uint8_t own, peers;
+    enum aead_suite suite;
+  } cases[] = {
+      {BOTH_SUITES, BOTH_SUITES, AEAD_AES256_GCM},
+      {BOTH_SUITES, CHACHA, AEAD_CHACHA20_POLY1305},
+      {CHACHA, BOTH_SUITES, AEAD_CHACHA20_POLY1305},
+      {0, 0, AEAD_CHACHA20_POLY1305},
       {0xff, 0xff, AEAD_AES256_GCM}, /* suites of another time are left out */
   };
   for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
@@ -95,16 +100,25 @@ Test(link_handshake, uses_the_best_suite_that_both_declare) {
 
 Test(link_handshake, preamble_is_judged_before_anything_is_computed) {
   struct random_stream random = test_random("link_handshake");
-  const struct { uint8_t preamble[LINK_PREAMBLE_BYTES], declared; bool accepted; } cases[] = {
-      {{1, 1, CHACHA}, CHACHA, true},        {{2, 1, CHACHA}, CHACHA, true},
-      {{1, 1, BOTH_SUITES}, BOTH_SUITES, true}, {{1, 1, CHACHA}, BOTH_SUITES, true},
-      {{0, 1, CHACHA}, CHACHA, false},       {{3, 1, CHACHA}, CHACHA, false},
-      {{255, 1, CHACHA}, CHACHA, false},     {{1, 0, CHACHA}, CHACHA, false},
-      {{1, 2, CHACHA}, CHACHA, false},       {{1, 1, 0}, BOTH_SUITES, false},
-      {{1, 1, 1 << AEAD_AES256_GCM}, BOTH_SUITES, false},   /* without the one that always works */
-      {{1, 1, BOTH_SUITES}, CHACHA, false},                 /* that was not declared */
-      {{1, 1, BOTH_SUITES | 8}, BOTH_SUITES, false},        {{1, 1, CHACHA | 1}, CHACHA, false},
-      {{1, 1, 0xff}, 0xff, false},                          /* declared by mistake, and still unknown */
+  const struct {
+    uint8_t preamble[LINK_PREAMBLE_BYTES], declared;
+    bool accepted;
+  } cases[] = {
+      {{1, 1, CHACHA}, CHACHA, true},
+      {{2, 1, CHACHA}, CHACHA, true},
+      {{1, 1, BOTH_SUITES}, BOTH_SUITES, true},
+      {{1, 1, CHACHA}, BOTH_SUITES, true},
+      {{0, 1, CHACHA}, CHACHA, false},
+      {{3, 1, CHACHA}, CHACHA, false},
+      {{255, 1, CHACHA}, CHACHA, false},
+      {{1, 0, CHACHA}, CHACHA, false},
+      {{1, 2, CHACHA}, CHACHA, false},
+      {{1, 1, 0}, BOTH_SUITES, false},
+      {{1, 1, 1 << AEAD_AES256_GCM}, BOTH_SUITES, false}, /* without the one that always works */
+      {{1, 1, BOTH_SUITES}, CHACHA, false},               /* that was not declared */
+      {{1, 1, BOTH_SUITES | 8}, BOTH_SUITES, false},
+      {{1, 1, CHACHA | 1}, CHACHA, false},
+      {{1, 1, 0xff}, 0xff, false}, /* declared by mistake, and still unknown */
   };
   for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
     struct pair pair;
@@ -128,11 +142,13 @@ Test(link_handshake, every_changed_bit_is_noticed) {
       pair_wipe(&pair);
       /* every bit of what is plain first, then a sample that begins anywhere */
       size_t bits = 8 * len, step = message == 3 ? 7 : 211;
-      for (size_t bit = message == 1 ? 0 : random_below(&random, step); bit < bits; bit += bit < 24 && message == 1 ? 1 : step) {
+      for (size_t bit = message == 1 ? 0 : random_below(&random, step); bit < bits;
+           bit += bit < 24 && message == 1 ? 1 : step) {
         pair_init(&pair, &random, patterns[p], BOTH_SUITES);
         advance_to(&pair, message, out);
         out[bit / 8] ^= (uint8_t)(1 << bit % 8);
-        cr_expect(is_refused(reader_of(&pair, message), out, len), "pattern %zu message %d bit %zu", p, message, bit);
+        cr_expect(is_refused(reader_of(&pair, message), out, len), "pattern %zu message %d bit %zu", p,
+                  message, bit);
         pair_wipe(&pair);
       }
     }
@@ -182,7 +198,8 @@ Test(link_handshake, bytes_behind_a_message_are_no_part_of_it) {
   cr_assert_eq(pair.initiator.in_len, 2); /* nothing is taken while work waits */
   end_work(&pair.initiator);
   cr_assert(end_is(&pair.initiator, LINK_OPEN));
-  /* Two bytes are no record that this test could forge, but for 11 lengths in 65,536: more of them settle it. */
+  /* Two bytes are no record that this test could forge, but for 11 lengths in 65,536: more of them settle it.
+   */
   for (int i = 0; i < LINK_RECORD_MAX_BYTES && !end_is(&pair.initiator, LINK_FAILED); i++)
     end_receive(&pair.initiator, (const uint8_t[]){0}, 1);
   cr_assert(end_is(&pair.initiator, LINK_FAILED));
@@ -320,7 +337,8 @@ Test(link_handshake, a_recorded_handshake_opens_nothing_twice) {
     end_receive(&pair.initiator, other, other_len);
     end_work(&pair.initiator);
     pair.initiator.to_send = 1;
-    size_t behind_len = end_transmit(&pair.initiator, behind, sizeof behind); /* message 3, if any, and a record */
+    size_t behind_len =
+        end_transmit(&pair.initiator, behind, sizeof behind); /* message 3, if any, and a record */
     end_receive(&pair.responder, behind, behind_len);
     end_work(&pair.responder);
 
@@ -362,7 +380,9 @@ Test(link_handshake, handshake_bytes_leave_one_at_a_time_if_they_must) {
   pair_init(&pair, &random, LINK_FROM_NODE, CHACHA);
   pair_start(&pair);
   struct end *ends[2] = {&pair.initiator, &pair.responder};
-  for (int i = 0; i < 2 * (FIRST_BYTES + SECOND_BYTES + THIRD_BYTES) && !end_is(&pair.responder, LINK_AWAITING_ADMISSION); i++) {
+  for (int i = 0; i < 2 * (FIRST_BYTES + SECOND_BYTES + THIRD_BYTES) &&
+                  !end_is(&pair.responder, LINK_AWAITING_ADMISSION);
+       i++) {
     for (int e = 0; e < 2; e++) {
       end_work(ends[e]);
       if (end_transmit(ends[e], &byte, 1) == 1) end_receive(ends[1 - e], &byte, 1);

@@ -22,7 +22,7 @@ static void init_end(struct end *end, struct random_stream *random, const uint8_
 void pair_init(struct pair *pair, struct random_stream *random, enum link_pattern pattern, uint8_t suites) {
   cr_assert(crypto_start());
   pair->random = random;
-  if (!aead_suite_is_available(AEAD_AES256_GCM)) suites &= (uint8_t)~(1 << AEAD_AES256_GCM);
+  if (!aead_suite_is_available(AEAD_AES256_GCM)) suites &= (uint8_t) ~(1 << AEAD_AES256_GCM);
   uint8_t network[32];
   random_bytes(random, network, sizeof network);
   init_end(&pair->initiator, random, network, 0xaa);
@@ -57,7 +57,9 @@ void pair_wipe(struct pair *pair) {
   wipe_end(&pair->responder);
 }
 
-bool end_is(const struct end *end, enum link_state state) { return link_state(end->link) == state; }
+bool end_is(const struct end *end, enum link_state state) {
+  return link_state(end->link) == state;
+}
 
 static void note(struct end *end, enum outcome outcome) {
   if (end->outcome == OUTCOME_OK) end->outcome = outcome;
@@ -134,7 +136,8 @@ static void admit(struct pair *pair) {
 static size_t carry(struct pair *pair, struct end *from, struct end *to) {
   static uint8_t out[END_BUFFER_BYTES];
   size_t most = sizeof to->in - to->in_len;
-  size_t room = random_below(pair->random, 4) == 0 ? random_below(pair->random, 100) : random_below(pair->random, most) + 1;
+  size_t room = random_below(pair->random, 4) == 0 ? random_below(pair->random, 100)
+                                                   : random_below(pair->random, most) + 1;
   if (room > most) room = most;
   size_t len = end_transmit(from, out, room);
   for (size_t at = 0; at < len;) {
@@ -148,7 +151,8 @@ static size_t carry(struct pair *pair, struct end *from, struct end *to) {
 
 void pair_run(struct pair *pair) {
   struct end *i = &pair->initiator, *r = &pair->responder;
-  for (unsigned idle = 0; idle < 40;) { /* small rooms move nothing of a record: several in a row mean the end */
+  for (unsigned idle = 0;
+       idle < 40;) { /* small rooms move nothing of a record: several in a row mean the end */
     end_work(i);
     end_work(r);
     end_receive(i, NULL, 0);

@@ -66,7 +66,10 @@ Test(link_record, keys_move_on_together_without_a_word) {
 
 Test(link_record, holds_what_fits_and_no_more_than_eleven_cells) {
   struct random_stream random = test_random("link_record");
-  const struct { size_t room, len; uint64_t cells; } cases[] = {
+  const struct {
+    size_t room, len;
+    uint64_t cells;
+  } cases[] = {
       {0, 0, 0},
       {ONE_CELL_RECORD - 1, 0, 0},
       {ONE_CELL_RECORD, ONE_CELL_RECORD, 1},
@@ -126,7 +129,8 @@ Test(link_record, cells_may_leave_right_behind_the_last_handshake_message) {
     end_work(&pair.initiator);
     end_receive(&pair.initiator, NULL, 0);
     cr_assert_eq(pair.initiator.received, p == 0 ? 0 : 2);
-    cr_assert_eq(end_transmit(&pair.initiator, out, sizeof out), records + (p == 0 ? NOISE_MESSAGE_3_BYTES + IDENTITY_BYTES : 0));
+    cr_assert_eq(end_transmit(&pair.initiator, out, sizeof out),
+                 records + (p == 0 ? NOISE_MESSAGE_3_BYTES + IDENTITY_BYTES : 0));
     pair_wipe(&pair);
   }
 }
@@ -151,7 +155,8 @@ Test(link_record, any_changed_bit_ends_the_link) {
   struct random_stream random = test_random("link_record");
   const uint8_t suites[] = {CHACHA, BOTH_SUITES};
   for (size_t s = 0; s < 2; s++) {
-    for (size_t bit = 0; bit < 8 * ONE_CELL_RECORD; bit += bit < 24 || bit > 8 * ONE_CELL_RECORD - 24 ? 1 : 173) {
+    for (size_t bit = 0; bit < 8 * ONE_CELL_RECORD;
+         bit += bit < 24 || bit > 8 * ONE_CELL_RECORD - 24 ? 1 : 173) {
       struct pair pair;
       uint8_t out[LINK_RECORD_MAX_BYTES] = {0};
       pair_init(&pair, &random, LINK_FROM_CLIENT, suites[s]);
@@ -166,11 +171,14 @@ Test(link_record, any_changed_bit_ends_the_link) {
 }
 
 /* A record of one cell whose masked length is changed to say another. */
-static void say_length(uint8_t record[2], uint16_t length) { put_u16(record, get_u16(record) ^ CELL_BYTES ^ length); }
+static void say_length(uint8_t record[2], uint16_t length) {
+  put_u16(record, get_u16(record) ^ CELL_BYTES ^ length);
+}
 
 Test(link_record, a_length_that_is_not_one_to_eleven_cells_ends_the_link_at_once) {
   struct random_stream random = test_random("link_record");
-  const uint16_t lengths[] = {0, 1, 1407, 1409, 2 * CELL_BYTES - 1, 11 * CELL_BYTES + 1, 12 * CELL_BYTES, 46 * CELL_BYTES, 65535};
+  const uint16_t lengths[] = {
+      0, 1, 1407, 1409, 2 * CELL_BYTES - 1, 11 * CELL_BYTES + 1, 12 * CELL_BYTES, 46 * CELL_BYTES, 65535};
   for (size_t l = 0; l < sizeof lengths / sizeof *lengths; l++) {
     struct pair pair;
     uint8_t out[LINK_RECORD_MAX_BYTES];
@@ -233,16 +241,21 @@ Test(link_record, dropped_doubled_swapped_or_reflected_records_end_the_link) {
 }
 
 /* A client written from specs/links.md alone, over Noise and the AEAD: [LINK-1] to [LINK-5], [LINK-7]. */
-struct by_hand { struct noise noise; uint8_t preamble[3], keys[128]; };
+struct by_hand {
+  struct noise noise;
+  uint8_t preamble[3], keys[128];
+};
 
-static void by_hand_begin(struct by_hand *h, const struct link_self *responder, uint8_t suites, uint8_t first[1251]) {
+static void by_hand_begin(struct by_hand *h, const struct link_self *responder, uint8_t suites,
+                          uint8_t first[1251]) {
   uint8_t prologue[12 + 1 + 1 + 32 + 32 + 1], random[NOISE_RANDOM_BYTES];
   memcpy(prologue, "tunic link 1\x02\x01", 14);
   memcpy(prologue + 14, responder->network, 32);
   memcpy(prologue + 46, responder->identity, 32);
   prologue[78] = suites;
   memset(random, 0x42, sizeof random);
-  noise_init(&h->noise, NOISE_NKHFS, NOISE_INITIATOR, AEAD_CHACHA20_POLY1305, prologue, sizeof prologue, NULL, responder->link_public);
+  noise_init(&h->noise, NOISE_NKHFS, NOISE_INITIATOR, AEAD_CHACHA20_POLY1305, prologue, sizeof prologue, NULL,
+             responder->link_public);
   memcpy(first, (const uint8_t[]){2, 1, suites}, 3);
   size_t len;
   cr_assert(noise_write(&h->noise, random, NULL, 0, first + 3, 1248, &len));
@@ -315,7 +328,8 @@ Test(link_record, an_open_link_has_given_its_handshake_back) {
   }
 }
 
-/* The by-hand client knows the keys: none of the four is in memory that is freed, whether the link failed or not. */
+/* The by-hand client knows the keys: none of the four is in memory that is freed, whether the link failed or
+ * not. */
 Test(link_record, keys_are_wiped_before_memory_is_freed) {
   struct random_stream random = test_random("link_record");
   for (int fails = 0; fails < 2; fails++) {
@@ -331,7 +345,8 @@ Test(link_record, keys_are_wiped_before_memory_is_freed) {
       by_hand_end(&h, out, end_transmit(&pair.responder, out, sizeof out));
       failing_allocator_watch(h.keys + 32 * key, 32);
       memset(out, 0, sizeof out);
-      for (int i = 0; fails && !end_is(&pair.responder, LINK_FAILED); i++) end_receive(&pair.responder, out, sizeof out);
+      for (int i = 0; fails && !end_is(&pair.responder, LINK_FAILED); i++)
+        end_receive(&pair.responder, out, sizeof out);
       pair_wipe(&pair);
       cr_assert_eq(failing_allocator_freed_with_pattern(), 0);
       failing_allocator_watch(NULL, 0);
@@ -356,4 +371,6 @@ static uint32_t open_without_memory(void) {
   return told;
 }
 
-Test(link_record, survives_every_failing_allocation) { failing_allocator_try_every(open_without_memory, true); }
+Test(link_record, survives_every_failing_allocation) {
+  failing_allocator_try_every(open_without_memory, true);
+}

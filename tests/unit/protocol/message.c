@@ -163,6 +163,24 @@ Test(message, a_content_may_be_used_up_to_its_last_byte) {
   }
 }
 
+/* [MSG-1] The rest of the message lies behind the content: a reader must not go there for it. */
+Test(message, a_message_that_the_content_cuts_off_is_refused) {
+  const struct { const char *bytes; size_t len; } second[] = {{BODY("\x12\0\2\0\1ab")}, {BODY("\x13\0\0\0\1")}, {BODY("\3\0\1\x0e")}};
+  for (size_t i = 0; i < sizeof second / sizeof *second; i++) {
+    uint8_t bytes[64] = {MESSAGE_EOF, 0, 0, 0, 1};
+    memcpy(bytes + 5, second[i].bytes, second[i].len);
+    cr_assert_eq(count_messages(bytes, 5 + second[i].len, false), 2);
+    for (size_t held = 1; held < second[i].len; held++) {
+      struct message_reader reader;
+      struct message message;
+      message_reader_init(&reader, bytes, 5 + held, false);
+      cr_assert(message_read(&reader, &message));
+      cr_assert_not(message_read(&reader, &message), "message %zu, %zu bytes of it", i, held);
+      cr_assert_not(message_reader_is_valid(&reader));
+    }
+  }
+}
+
 Test(message, a_message_without_a_body_fits_when_its_header_just_does) {
   uint8_t content[CONTENT];
   struct message_writer writer;

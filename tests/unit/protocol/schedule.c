@@ -95,6 +95,16 @@ Test(schedule, a_turn_ends_also_when_the_entry_left_before_it_was_counted) {
   schedule_free(schedule);
 }
 
+Test(schedule, who_sends_out_of_turn_takes_nobodys_turn) {
+  struct schedule *schedule = schedule_new();
+  struct schedule_entry first = {0}, second = {0}, third = {0};
+  cr_assert(schedule_add(schedule, &first, 1) && schedule_add(schedule, &second, 2) && schedule_add(schedule, &third, 3));
+  schedule_sent(schedule, &second, SECONDS);
+  cr_assert_eq(send_one(schedule, SECONDS), &first);
+  cr_assert_eq(send_one(schedule, SECONDS), &second);
+  schedule_free(schedule);
+}
+
 /* [SCHED-3] */
 Test(schedule, within_a_source_the_quietest_goes_first) {
   struct schedule *schedule = schedule_new();

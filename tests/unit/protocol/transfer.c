@@ -65,7 +65,8 @@ static void expect_no_event(struct transfers *t) {
 }
 
 Test(transfer, what_is_asked_for_arrives_whole) {
-  const size_t lengths[] = {1, 2, CELL_BODY_BYTES - 14, CELL_BODY_BYTES - 5, CELL_BODY_BYTES, 65536, 65537, 1000000};
+  const size_t lengths[] = {1,     2,      CELL_BODY_BYTES - 14, CELL_BODY_BYTES - 5, CELL_BODY_BYTES, 65536,
+                            65537, 1000000};
   struct transfers *asks = transfers_new(true, 0), *has = transfers_new(true, 0);
   for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
     struct document *document = make_document(lengths[i], (uint32_t)i);
@@ -119,7 +120,11 @@ Test(transfer, what_is_handed_in_arrives_and_its_fate_comes_back) {
 }
 
 Test(transfer, refusals_have_a_name_and_cost_no_chunk) {
-  const struct { bool put, may_ask; size_t put_max; enum outcome outcome; } cases[] = {
+  const struct {
+    bool put, may_ask;
+    size_t put_max;
+    enum outcome outcome;
+  } cases[] = {
       {false, false, 0, OUTCOME_NOT_ALLOWED_HERE},
       {false, true, 0, OUTCOME_STALE}, /* the owner's */
       {true, true, 0, OUTCOME_NOT_ALLOWED_HERE},
@@ -127,8 +132,10 @@ Test(transfer, refusals_have_a_name_and_cost_no_chunk) {
   };
   struct document *document = make_document(30000, 1);
   for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
-    struct transfers *asks = transfers_new(false, 0), *refuses = transfers_new(cases[c].may_ask, cases[c].put_max);
-    uint16_t mine = cases[c].put ? transfers_put(asks, TRANSFER_DESCRIPTOR, document) : transfers_get(asks, &consensus, ANY_CAP);
+    struct transfers *asks = transfers_new(false, 0),
+                     *refuses = transfers_new(cases[c].may_ask, cases[c].put_max);
+    uint16_t mine = cases[c].put ? transfers_put(asks, TRANSFER_DESCRIPTOR, document)
+                                 : transfers_get(asks, &consensus, ANY_CAP);
     uint32_t cells = carry_all(asks, refuses);
     struct transfer_event event;
     while (transfers_next_event(refuses, &event)) transfers_finish(refuses, event.request, OUTCOME_STALE);
@@ -274,11 +281,12 @@ static void write_cell(struct transfers *t) {
   transfers_write(t, &writer);
 }
 
-#define STATES(X) \
-  X(NOTHING) X(OUR_GET_UNSAID) X(OUR_GET_ASKED) X(OUR_GET_RECEIVING) X(OUR_GET_ALL) X(OUR_GET_ENDED) \
-  X(OUR_PUT_UNSAID) X(OUR_PUT_ASKED) X(OUR_PUT_SENDING) X(OUR_PUT_ALL) \
-  X(THEIR_GET_WAITS) X(THEIR_GET_SENDING) X(THEIR_GET_REFUSED) \
-  X(THEIR_PUT_BEGUN) X(THEIR_PUT_RECEIVING) X(THEIR_PUT_WAITS) X(THEIR_PUT_REFUSED)
+#define STATES(X)                                                                                            \
+  X(NOTHING)                                                                                                 \
+  X(OUR_GET_UNSAID) X(OUR_GET_ASKED) X(OUR_GET_RECEIVING) X(OUR_GET_ALL) X(OUR_GET_ENDED) X(OUR_PUT_UNSAID)  \
+      X(OUR_PUT_ASKED) X(OUR_PUT_SENDING) X(OUR_PUT_ALL) X(THEIR_GET_WAITS) X(THEIR_GET_SENDING)             \
+          X(THEIR_GET_REFUSED) X(THEIR_PUT_BEGUN) X(THEIR_PUT_RECEIVING) X(THEIR_PUT_WAITS)                  \
+              X(THEIR_PUT_REFUSED)
 enum state {
 #define X(name) name,
   STATES(X)
@@ -286,12 +294,13 @@ enum state {
 };
 static const char *const state_names[] = {
 #define X(name) #name,
-  STATES(X)
+    STATES(X)
 #undef X
 };
 enum { STATE_COUNT = sizeof state_names / sizeof *state_names, PUT_MAX = 100 };
 
-/* An end with request 1 of ours, or theirs, in that state. Documents have 10 bytes, but for one under way: 5,000. */
+/* An end with request 1 of ours, or theirs, in that state. Documents have 10 bytes, but for one under way:
+ * 5,000. */
 static struct transfers *reach(enum state state) {
   struct transfers *t = transfers_new(true, PUT_MAX);
   struct document *small = make_document(10, 0), *large = make_document(5000, 0);
@@ -315,7 +324,8 @@ static struct transfers *reach(enum state state) {
     if (state == THEIR_GET_REFUSED) transfers_finish(t, T | 1, OUTCOME_NOT_FOUND);
   }
   if (state >= THEIR_PUT_BEGUN) {
-    cr_assert_eq(tell_put(t, 1, TRANSFER_DESCRIPTOR, state == THEIR_PUT_REFUSED ? PUT_MAX + 1 : 10), OUTCOME_OK);
+    cr_assert_eq(tell_put(t, 1, TRANSFER_DESCRIPTOR, state == THEIR_PUT_REFUSED ? PUT_MAX + 1 : 10),
+                 OUTCOME_OK);
     if (state == THEIR_PUT_RECEIVING || state == THEIR_PUT_WAITS) write_cell(t);
     if (state == THEIR_PUT_RECEIVING) cr_assert_eq(tell_chunk(t, 1, 4), OUTCOME_OK);
     if (state == THEIR_PUT_WAITS) cr_assert_eq(tell_chunk(t, 1, 10), OUTCOME_OK);
@@ -330,7 +340,13 @@ static struct transfers *reach(enum state state) {
 #define EVERYWHERE (BIT(STATE_COUNT) - 1)
 #define WITHOUT_THEIRS (BIT(THEIR_GET_WAITS) - 1)
 
-struct hostile { const char *what; uint32_t allowed; uint8_t command; uint8_t len; uint8_t body[48]; };
+struct hostile {
+  const char *what;
+  uint32_t allowed;
+  uint8_t command;
+  uint8_t len;
+  uint8_t body[48];
+};
 
 static const struct hostile messages[] = {
     {"GET 1", WITHOUT_THEIRS, CONTROL_GET, 43, {0, 1, 1}},
@@ -368,7 +384,11 @@ static const struct hostile messages[] = {
     {"CHUNK of nothing", 0, CONTROL_CHUNK, 2, {0x80, 1}},
     {"CHUNK cut short", 0, CONTROL_CHUNK, 1, {0x80}},
     {"DONE ok", BIT(OUR_GET_ALL) | BIT(OUR_PUT_ALL), CONTROL_DONE, 3, {0x80, 1, OUTCOME_OK}},
-    {"DONE stale", BIT(OUR_GET_ASKED) | BIT(OUR_PUT_ASKED) | BIT(OUR_PUT_ALL), CONTROL_DONE, 3, {0x80, 1, OUTCOME_STALE}},
+    {"DONE stale",
+     BIT(OUR_GET_ASKED) | BIT(OUR_PUT_ASKED) | BIT(OUR_PUT_ALL),
+     CONTROL_DONE,
+     3,
+     {0x80, 1, OUTCOME_STALE}},
     {"DONE with no outcome", 0, CONTROL_DONE, 3, {0x80, 1, 250}},
     {"DONE of nobody's", 0, CONTROL_DONE, 3, {0x80, 2, OUTCOME_STALE}},
     {"DONE of the other space", 0, CONTROL_DONE, 3, {0, 1, OUTCOME_OK}},
@@ -385,9 +405,11 @@ Test(transfer, every_message_in_every_state) {
   for (int state = 0; state < STATE_COUNT; state++) {
     for (size_t m = 0; m < sizeof messages / sizeof *messages; m++) {
       struct transfers *t = reach((enum state)state);
-      enum outcome expected = (messages[m].allowed & BIT(state)) != 0 ? OUTCOME_OK : OUTCOME_PROTOCOL_VIOLATION;
+      enum outcome expected =
+          (messages[m].allowed & BIT(state)) != 0 ? OUTCOME_OK : OUTCOME_PROTOCOL_VIOLATION;
       enum outcome outcome = tell(t, messages[m].command, messages[m].body, messages[m].len);
-      cr_expect_eq(outcome, expected, "%s when %s: %s", messages[m].what, state_names[state], outcome_name(outcome));
+      cr_expect_eq(outcome, expected, "%s when %s: %s", messages[m].what, state_names[state],
+                   outcome_name(outcome));
       /* whatever came, the end goes on to be asked and freed */
       struct transfer_event event;
       while (transfers_next_event(t, &event)) document_release(event.document);
@@ -401,7 +423,8 @@ Test(transfer, every_message_in_every_state) {
 Test(transfer, a_peer_that_asks_more_than_the_limit_is_cut_off) {
   for (int refused = 0; refused < 2; refused++) {
     struct transfers *t = transfers_new(refused == 0, 0);
-    for (uint16_t i = 1; i <= LIMIT_TRANSFERS_PER_LINK; i++) cr_assert_eq(tell_get(t, i, TRANSFER_CONSENSUS), OUTCOME_OK);
+    for (uint16_t i = 1; i <= LIMIT_TRANSFERS_PER_LINK; i++)
+      cr_assert_eq(tell_get(t, i, TRANSFER_CONSENSUS), OUTCOME_OK);
     cr_assert_eq(tell_get(t, 9, TRANSFER_CONSENSUS), OUTCOME_PROTOCOL_VIOLATION);
     transfers_free(t);
   }
@@ -469,4 +492,6 @@ static uint32_t receive_without_memory(void) {
   return told;
 }
 
-Test(transfer, survives_every_failing_allocation) { failing_allocator_try_every(receive_without_memory, true); }
+Test(transfer, survives_every_failing_allocation) {
+  failing_allocator_try_every(receive_without_memory, true);
+}

@@ -1,0 +1,301 @@
+#include "directory/authority_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { CONNECTIONS = 8192, POOL_CELLS = 8192 };
+
+static struct agreement *make_agreement(struct authority *authority, instant now, enum outcome *ret_outcome) {
+  const struct network_file *network = authority->config.network;
+  struct agreement_config config = {.own = (uint8_t)authority->config.own,
+                                    .seed = authority->config.identity_seed->bytes,
+                                    .ballot_state = authority->config.ballot_state,
+                                    .ballot = authority->config.ballot,
+                                    .ballot_len = authority->config.ballot_len,
+                                    .clock = authority->clock,
+                                    .trace = authority->config.trace,
+                                    .tally = epoch_tally(authority)};
+  uint8_t identities[LIMIT_AUTHORITIES][IDENTITY_BYTES];
+  for (uint32_t i = 0; i < network->authority_count; i++) memcpy(identities[i], network->authorities[i].identity, IDENTITY_BYTES);
+  agreement_members_init(&config.members, network->id, network->serial, network->authority_count, identities);
+  config.timing = (struct agreement_timing){.view_first = (uint64_t)network->timing.view_first * MILLISECONDS,
+                                            .view_most = (uint64_t)network->timing.view_most * MILLISECONDS,
+                                            .interval = (uint64_t)network->timing.interval * MILLISECONDS,
+                                            .early_gap = (uint64_t)network->timing.early_gap * MILLISECONDS};
+  memcpy(config.genesis, network->digest, DIGEST_BYTES);
+  if (authority->consensus != NULL) {
+    consensus_certificate(authority->consensus, &config.decided);
+    config.decided_valid_after = consensus_header(authority->consensus)->valid_after;
+  }
+  return agreement_new(&config, now, ret_outcome);
+}
+
+struct authority *authority_new(const struct authority_config *config, instant now, const struct wall_clock *clock,
+                                enum outcome *ret_outcome) {
+  struct authority *authority = calloc(1, sizeof *authority);
+  *ret_outcome = OUTCOME_NO_MEMORY;
+  if (authority == NULL) {
+    consensus_release(config->consensus);
+    return NULL;
+  }
+  authority->config = *config;
+  authority->clock = *clock;
+  authority->consensus = config->consensus;
+  random_init(&authority->random, config->seed);
+  bytes_wipe(authority->config.seed, sizeof authority->config.seed);
+  id_table_init(&authority->connections, sizeof(struct connection_slot), CONNECTIONS);
+  id_table_init(&authority->relays, sizeof(struct known_relay), LIMIT_RELAYS);
+  uint8_t secret[16];
+  random_bytes(&authority->random, secret, sizeof secret);
+  index_map_init(&authority->by_identity, secret, LIMIT_RELAYS);
+  index_map_init(&authority->by_digest, secret, LIMIT_RELAYS);
+  timer_heap_init(&authority->timers);
+  list_init(&authority->wants_work);
+  list_init(&authority->gone);
+  list_init(&authority->probes);
+  for (uint32_t i = 0; i < LIMIT_AUTHORITIES; i++) list_init(&authority->peers[i].outbox);
+  authority->cells = cell_pool_new(config->budget, POOL_CELLS);
+  if (authority->cells != NULL) {
+    trunk_pool_init(&authority->trunks, authority->cells, &authority->random);
+    authority->agreement = make_agreement(authority, now, ret_outcome);
+  }
+  if (authority->agreement == NULL) {
+    authority_free(authority);
+    return NULL;
+  }
+  peers_start(authority, now);
+  return authority;
+}
+
+static void free_links(struct authority *authority) {
+  uint32_t cursor = 0;
+  struct id id;
+  struct connection_slot *slot;
+  while ((slot = id_table_next(&authority->connections, &cursor, &id)) != NULL) authority_link_free(authority, slot->object);
+}
+
+void authority_free(struct authority *authority) {
+  if (authority == NULL) return;
+  authority->stopping = true;
+  struct list_node *node;
+  while ((node = list_take_first(&authority->gone)) != NULL)
+    authority_link_free(authority, LIST_OBJECT(node, struct authority_link, gone));
+  free_links(authority);
+  uint32_t cursor = 0;
+  struct id id;
+  struct known_relay *relay;
+  while ((relay = id_table_next(&authority->relays, &cursor, &id)) != NULL) relays_forget(authority, relay);
+  for (uint32_t i = 0; i < LIMIT_AUTHORITIES; i++) {
+    while ((node = list_take_first(&authority->peers[i].outbox)) != NULL) {
+      document_release(LIST_OBJECT(node, struct outgoing, node)->document);
+      free(LIST_OBJECT(node, struct outgoing, node));
+    }
+  }
+  agreement_free(authority->agreement);
+  epoch_free(authority);
+  consensus_release(authority->consensus);
+  effect_queue_wipe(&authority->effects);
+  id_table_wipe(&authority->connections);
+  id_table_wipe(&authority->relays);
+  index_map_wipe(&authority->by_identity);
+  index_map_wipe(&authority->by_digest);
+  timer_heap_wipe(&authority->timers);
+  cell_pool_free(authority->cells);
+  random_wipe(&authority->random);
+  free(authority);
+}
+
+void authority_effect(struct authority *authority, const struct effect *effect) {
+  if (effect_queue_put(&authority->effects, effect)) return;
+  trace_write(authority->config.trace, TRACE_ERROR, "authority", "no memory for an effect");
+  if (effect->kind == EFFECT_WRITE_FILE) document_release(effect->document);
+}
+
+void authority_write(struct authority *authority, enum authority_write what, const char *name, struct document *document) {
+  if (document == NULL) return;
+  struct effect effect = {.kind = EFFECT_WRITE_FILE, .id = {(uint32_t)what, 1}, .document = document};
+  memcpy(effect.name, name, strlen(name) + 1);
+  authority_effect(authority, &effect);
+}
+
+/* What every verb ends with: the agreement's wishes, then whatever is gone is freed. */
+static void finish(struct authority *authority, instant now) {
+  if (authority->running_changed) {
+    authority->running_changed = false;
+    agreement_want_early(authority->agreement, now, relays_changed(authority));
+  }
+  if (!authority->split) epoch_run(authority, now);
+  struct list_node *node;
+  while ((node = list_take_first(&authority->gone)) != NULL)
+    authority_link_free(authority, LIST_OBJECT(node, struct authority_link, gone));
+}
+
+static struct authority_link *find(const struct authority *authority, struct id id) {
+  const struct connection_slot *slot = id_table_get(&authority->connections, id);
+  return slot == NULL ? NULL : slot->object;
+}
+
+static struct id verb_accept(void *self, instant now, enum connection_kind kind, const struct address *peer) {
+  struct authority *authority = self;
+  (void)peer;
+  struct link *inner = kind != CONNECTION_LINK || authority->stopping ? NULL : link_new_responder(authority->config.self, &authority->random);
+  struct authority_link *link = inner == NULL ? NULL : authority_link_new(authority, now, LINK_VISITOR, inner);
+  return link == NULL ? ID_NONE : link->connection;
+}
+
+static size_t verb_room(const void *self, struct id id) {
+  const struct authority_link *link = find(self, id);
+  if (link == NULL || link->trunk == NULL || link->is_gone) return 0;
+  const struct link *inner = trunk_link(link->trunk);
+  return link_needs_work(inner) || link_state(inner) == LINK_AWAITING_ADMISSION ? 0 : SIZE_MAX;
+}
+
+static enum outcome verb_receive(void *self, instant now, struct id id, uint8_t *in, size_t len, size_t *ret_used) {
+  struct authority *authority = self;
+  struct authority_link *link = find(authority, id);
+  *ret_used = len;
+  if (link == NULL || link->trunk == NULL || link->is_gone) return OUTCOME_NOT_FOUND;
+  enum outcome outcome = authority_link_receive(authority, link, now, in, len, ret_used);
+  finish(authority, now);
+  return outcome;
+}
+
+static size_t verb_transmit(void *self, instant now, struct id id, uint8_t *out, size_t room) {
+  struct authority_link *link = find(self, id);
+  return link == NULL || link->trunk == NULL || link->is_gone ? 0 : trunk_transmit(link->trunk, now, out, room);
+}
+
+static void link_event(struct authority *authority, instant now, const struct event *event) {
+  struct authority_link *link = find(authority, event->id);
+  if (link == NULL || link->is_gone) return;
+  if (event->kind == EVENT_RESOLVED) peer_resolved(authority, link, now, event);
+  else if (event->kind == EVENT_CONNECTED) authority_link_follow(authority, link, now);
+  else authority_link_lost(authority, link, now, event->kind == EVENT_EOF ? OUTCOME_DONE : event->outcome);
+}
+
+static void verb_event(void *self, instant now, const struct event *event) {
+  struct authority *authority = self;
+  switch (event->kind) {
+  case EVENT_CLOCK:
+    authority->clock = event->clock;
+    agreement_set_clock(authority->agreement, now, &event->clock);
+    break;
+  case EVENT_WRITTEN: epoch_written(authority, now, event); break;
+  case EVENT_STOP: {
+    struct effect effect = {.kind = EFFECT_EXIT, .outcome = OUTCOME_OK};
+    authority->stopping = true;
+    authority_effect(authority, &effect);
+    break;
+  }
+  case EVENT_CONNECTED:
+  case EVENT_EOF:
+  case EVENT_CLOSED:
+  case EVENT_RESOLVED: link_event(authority, now, event); break;
+  case EVENT_MESSAGE: break;
+  }
+  finish(authority, now);
+}
+
+static bool verb_next_ready(void *self, struct id *ret) {
+  return trunk_pool_next_ready(&((struct authority *)self)->trunks, ret);
+}
+
+static bool verb_next_effect(void *self, struct effect *ret) {
+  return effect_queue_take(&((struct authority *)self)->effects, ret);
+}
+
+static instant verb_deadline(const void *self) {
+  const struct authority *authority = self;
+  instant deadline = instant_earlier(timer_heap_deadline(&authority->timers), agreement_deadline(authority->agreement));
+  return instant_earlier(deadline, trunk_pool_deadline(&authority->trunks));
+}
+
+static void verb_tick(void *self, instant now) {
+  struct authority *authority = self;
+  struct timer *timer;
+  trunk_pool_tick(&authority->trunks, now);
+  while ((timer = timer_heap_expired(&authority->timers, now)) != NULL) {
+    if (timer->kind == TIMER_PROBES) {
+      probe_timer(authority, now);
+    } else if (timer->kind == TIMER_PEER) {
+      peer_timer(authority, timer->owner.slot, now);
+    } else {
+      struct authority_link *link = find(authority, timer->owner);
+      if (link != NULL && !link->is_gone) authority_link_timer(authority, link, now);
+    }
+  }
+  if (agreement_deadline(authority->agreement) <= now) agreement_tick(authority->agreement, now);
+  finish(authority, now);
+}
+
+static bool verb_work(void *self, instant now) {
+  struct authority *authority = self;
+  bool more = authority_link_work(authority, now);
+  finish(authority, now);
+  return more;
+}
+
+const struct consensus *authority_consensus(const struct authority *authority) {
+  return authority->consensus;
+}
+
+uint32_t authority_known_count(const struct authority *authority) {
+  return id_table_count(&authority->relays);
+}
+
+uint32_t authority_running_count(const struct authority *authority) {
+  uint32_t cursor = 0, count = 0;
+  struct id id;
+  const struct known_relay *relay;
+  while ((relay = id_table_next(&authority->relays, &cursor, &id)) != NULL) count += relay->is_running;
+  return count;
+}
+
+static void verb_status(const void *self, instant now, struct status *ret) {
+  const struct authority *authority = self;
+  struct agreement_summary summary;
+  agreement_summarise(authority->agreement, &summary);
+  memset(ret, 0, sizeof *ret);
+  enum outcome dates = authority->consensus == NULL
+                           ? OUTCOME_NO_CONSENSUS
+                           : consensus_check_dates(authority->consensus, wall_clock_date(&authority->clock, now));
+  ret->role = "authority";
+  ret->ready = dates == OUTCOME_OK && !authority->split;
+  ret->cause = authority->split ? OUTCOME_DIRECTORY_SPLIT : dates;
+  ret->stages = 2;
+  ret->stage = authority->consensus == NULL ? 1 : 2;
+  ret->stage_text = ret->stage == 1 ? "agreeing on the first consensus" : "serving the consensus";
+  const struct status_figure figures[] = {{"relays_known", authority_known_count(authority)},
+                                          {"relays_running", authority_running_count(authority)},
+                                          {"epoch", summary.decided_epoch},
+                                          {"view", summary.view},
+                                          {"votes_heard", summary.votes},
+                                          {"accused", summary.accused},
+                                          {"messages_refused", summary.refused},
+                                          {"descriptors_taken", authority->descriptors_taken},
+                                          {"descriptors_refused", authority->descriptors_refused},
+                                          {"probes_done", authority->probes_done},
+                                          {"probes_failed", authority->probes_failed},
+                                          {"epochs_decided", authority->epochs_decided}};
+  for (size_t i = 0; i < sizeof figures / sizeof *figures; i++) status_add_figure(ret, figures[i].name, figures[i].value);
+  status_add_expiry(ret, "network file", authority->config.network->expires);
+  if (authority->consensus != NULL) status_add_expiry(ret, "consensus", consensus_header(authority->consensus)->valid_until);
+}
+
+static const struct machine_verbs verbs = {
+    .accept = verb_accept,
+    .room = verb_room,
+    .receive = verb_receive,
+    .transmit = verb_transmit,
+    .event = verb_event,
+    .next_ready = verb_next_ready,
+    .next_effect = verb_next_effect,
+    .deadline = verb_deadline,
+    .tick = verb_tick,
+    .work = verb_work,
+    .status = verb_status,
+};
+
+struct machine authority_machine(struct authority *authority) {
+  return (struct machine){authority, &verbs};
+}

@@ -1,0 +1,46 @@
+/* A directory authority: takes descriptors, shakes hands with relays, votes, agrees with the others, serves the consensus.
+ * Spec: specs/authority.md [AUTH-*], specs/agreement.md. The machine of tunic-directory.
+ * Never lists a relay that it has not shaken hands with; never speaks before what it said is on disk.
+ */
+#ifndef TUNIC_DIRECTORY_AUTHORITY_H
+#define TUNIC_DIRECTORY_AUTHORITY_H
+
+#include "directory/agreement.h"
+#include "directory/consensus.h"
+#include "protocol/machine.h"
+#include "protocol/memory_budget.h"
+
+struct authority;
+
+/* Pointers are kept and must outlive it; the seed is copied. */
+struct authority_config {
+  const struct link_self *self;              /* with link_secret */
+  const struct network_file *network;
+  const struct guarded_key *identity_seed;
+  uint32_t own;                              /* our place in the network file */
+  struct memory_budget *budget;
+  uint8_t seed[RANDOM_SEED_BYTES];
+  const struct trace *trace;
+  enum agreement_ballot_state ballot_state;  /* what the folder held */
+  const uint8_t *ballot;
+  size_t ballot_len;
+  struct consensus *consensus;               /* from disk; one reference moves in; NULL: none */
+};
+
+/* NULL with the outcome: NO_MEMORY, WRONG_NETWORK. */
+struct authority *authority_new(const struct authority_config *, instant now, const struct wall_clock *, enum outcome *ret_outcome);
+void authority_free(struct authority *);
+struct machine authority_machine(struct authority *);
+
+/* Files of its folder. */
+#define AUTHORITY_BALLOT_FILE "ballot"
+#define AUTHORITY_CONSENSUS_FILE "consensus"
+#define AUTHORITY_VOTE_FILE "vote"
+#define AUTHORITY_EVIDENCE_FILE "evidence"
+
+/* For tests: the newest consensus (not counted), and how many relays it knows and finds running. */
+const struct consensus *authority_consensus(const struct authority *);
+uint32_t authority_known_count(const struct authority *);
+uint32_t authority_running_count(const struct authority *);
+
+#endif

@@ -1,0 +1,234 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "directory/authority_internal.h"
+#include "directory/consensus_format.h"
+
+const struct held_vote *epoch_find_vote(const struct authority *authority, const uint8_t hash[DIGEST_BYTES]) {
+  for (uint32_t i = 0; i < authority->vote_count; i++)
+    if (memcmp(authority->votes[i].hash, hash, DIGEST_BYTES) == 0) return &authority->votes[i];
+  return NULL;
+}
+
+static void drop_vote(struct authority *authority, uint32_t index) {
+  vote_free(authority->votes[index].vote);
+  authority->votes[index] = authority->votes[--authority->vote_count];
+}
+
+/* Room for one more: votes of old epochs go, then, against a flood, the author's oldest. */
+static bool make_room(struct authority *authority, uint64_t epoch, uint8_t author) {
+  for (uint32_t i = authority->vote_count; i-- > 0;)
+    if (authority->votes[i].epoch + 1 < epoch) drop_vote(authority, i);
+  uint32_t of_author = 0, oldest = 0;
+  for (uint32_t i = authority->vote_count; i-- > 0;) {
+    if (authority->votes[i].author != author) continue;
+    of_author++;
+    oldest = i;
+  }
+  if (of_author >= HELD_VOTES_MAX / LIMIT_AUTHORITIES) drop_vote(authority, oldest);
+  return authority->vote_count < HELD_VOTES_MAX;
+}
+
+enum outcome epoch_take_vote(struct authority *authority, instant now, struct document *text) {
+  enum outcome outcome;
+  struct vote_known known = {relays_know_descriptor, authority};
+  struct vote *vote = vote_parse(authority->config.network, text, &known, &outcome, NULL);
+  if (vote == NULL) return outcome;
+  if (epoch_find_vote(authority, vote_digest(vote)) != NULL) {
+    vote_free(vote);
+    return OUTCOME_STALE;
+  }
+  int author = network_file_find_authority(authority->config.network, vote_header(vote)->authority);
+  if (author < 0 || !make_room(authority, vote_header(vote)->epoch, (uint8_t)author)) {
+    vote_free(vote);
+    return author < 0 ? OUTCOME_BAD_SIGNATURE : OUTCOME_LIMIT_REACHED;
+  }
+  struct held_vote *held = &authority->votes[authority->vote_count++];
+  *held = (struct held_vote){.epoch = vote_header(vote)->epoch,
+                             .round = vote_header(vote)->round,
+                             .author = (uint8_t)author,
+                             .vote = vote};
+  memcpy(held->hash, vote_digest(vote), DIGEST_BYTES);
+  if (authority->agreement != NULL) agreement_vote_arrived(authority->agreement, now);
+  return OUTCOME_OK;
+}
+
+/* ---- what the agreement asks of the documents ---- */
+
+static bool holds(void *context, uint64_t epoch, const uint8_t previous[DIGEST_BYTES], const struct agreement_vote *name) {
+  const struct held_vote *held = epoch_find_vote(context, name->hash);
+  return held != NULL && held->epoch == epoch && held->round == name->round && held->author == name->author &&
+         memcmp(vote_header(held->vote)->previous, previous, DIGEST_BYTES) == 0;
+}
+
+/* The consensus that these votes result in, without signatures. NULL with the outcome: none. */
+static struct document *count_votes(struct authority *authority, const struct agreement_vector *vector, uint64_t epoch,
+                                    const uint8_t previous[DIGEST_BYTES], struct consensus_header *ret_header,
+                                    enum outcome *ret_outcome) {
+  struct tally_input input = {.network = authority->config.network, .epoch = epoch, .vote_count = vector->count};
+  *ret_outcome = OUTCOME_NOT_FOUND;
+  for (uint32_t i = 0; i < vector->count; i++) {
+    const struct held_vote *held = epoch_find_vote(authority, vector->votes[i].hash);
+    if (held == NULL) return NULL;
+    input.votes[i] = held->vote;
+  }
+  memcpy(input.previous, previous, DIGEST_BYTES);
+  if (authority->consensus != NULL) input.previous_valid_after = consensus_header(authority->consensus)->valid_after;
+  return tally(&input, ret_header, ret_outcome);
+}
+
+static enum outcome count(void *context, uint64_t epoch, const uint8_t previous[DIGEST_BYTES], const struct agreement_vector *vector,
+                          struct agreement_result *ret) {
+  struct consensus_header header;
+  enum outcome outcome;
+  struct document *text = count_votes(context, vector, epoch, previous, &header, &outcome);
+  if (text == NULL) return outcome;
+  memcpy(ret->digest, header.digest, DIGEST_BYTES);
+  ret->valid_after = header.valid_after;
+  document_release(text);
+  return OUTCOME_OK;
+}
+
+struct agreement_tally epoch_tally(struct authority *authority) {
+  return (struct agreement_tally){.context = authority, .holds = holds, .count = count};
+}
+
+/* ---- what it asks of us ---- */
+
+/* The vote is on disk before it is given: a crash must not make us vote twice in one round. */
+static void make_vote(struct authority *authority, instant now, const struct agreement_effect *effect) {
+  struct document *text = relays_make_vote(authority, now, effect->epoch, effect->round, effect->hash);
+  if (text == NULL || epoch_take_vote(authority, now, text) != OUTCOME_OK) {
+    document_release(text);
+    trace_write(authority->config.trace, TRACE_ERROR, "authority", "could not make a vote for epoch %llu", (unsigned long long)effect->epoch);
+    return;
+  }
+  authority->own_vote.epoch = effect->epoch;
+  authority->own_vote.round = effect->round;
+  memcpy(authority->own_vote.hash, authority->votes[authority->vote_count - 1].hash, DIGEST_BYTES);
+  authority->own_vote.waits = true;
+  authority_write(authority, WRITE_VOTE, AUTHORITY_VOTE_FILE, text);
+}
+
+static struct document *compose(struct authority *authority, const struct document *text, const struct agreement_certificate *certificate) {
+  struct consensus_signature signatures[LIMIT_AUTHORITIES];
+  for (uint32_t i = 0; i < certificate->signs.count; i++) {
+    const struct agreement_signature *sign = &certificate->signs.list[i];
+    signatures[i].view = certificate->view;
+    memcpy(signatures[i].authority, authority->config.network->authorities[sign->author].identity, IDENTITY_BYTES);
+    memcpy(signatures[i].bytes, sign->bytes, ED25519_SIGNATURE_BYTES);
+  }
+  return consensus_compose(text, signatures, certificate->signs.count);
+}
+
+/* [AUTH-7] Written first, served then. */
+static void keep(struct authority *authority, struct consensus *consensus) {
+  consensus_release(authority->decided.consensus);
+  authority->decided.consensus = consensus;
+  consensus_certificate(consensus, &authority->decided.certificate);
+  authority->decided.waits = true;
+  authority_write(authority, WRITE_CONSENSUS, AUTHORITY_CONSENSUS_FILE, document_take(consensus_text(consensus)));
+}
+
+static void decided(struct authority *authority, const struct agreement_effect *effect) {
+  struct consensus_header header;
+  enum outcome outcome;
+  const uint8_t *previous = authority->consensus == NULL ? authority->config.network->digest : consensus_header(authority->consensus)->digest;
+  struct document *text = count_votes(authority, &effect->vector, effect->certificate.epoch, previous, &header, &outcome);
+  struct document *whole = text == NULL ? NULL : compose(authority, text, &effect->certificate);
+  struct consensus *consensus = NULL;
+  if (whole != NULL)
+    consensus = consensus_parse(authority->config.network, document_bytes(whole), document_len(whole), &outcome, NULL);
+  if (consensus != NULL) keep(authority, consensus);
+  else trace_write(authority->config.trace, TRACE_ERROR, "authority", "the consensus that was decided could not be made: %s", outcome_name(outcome));
+  document_release(text);
+  document_release(whole);
+}
+
+enum outcome epoch_take_consensus(struct authority *authority, instant now, struct document *packed) {
+  enum outcome outcome = OUTCOME_BAD_DOCUMENT;
+  struct document *text = document_unpack(document_bytes(packed), document_len(packed), LIMIT_CONSENSUS_BYTES);
+  struct consensus *consensus =
+      text == NULL ? NULL : consensus_parse(authority->config.network, document_bytes(text), document_len(text), &outcome, NULL);
+  document_release(text);
+  (void)now;
+  if (consensus == NULL) return outcome;
+  bool newer = authority->consensus == NULL || consensus_header(consensus)->epoch > consensus_header(authority->consensus)->epoch;
+  if (newer) keep(authority, consensus);
+  else consensus_release(consensus);
+  return newer ? OUTCOME_OK : OUTCOME_STALE;
+}
+
+static void adopt(struct authority *authority, instant now) {
+  struct consensus *consensus = authority->decided.consensus;
+  const struct consensus_header *header = consensus_header(consensus);
+  authority->decided.consensus = NULL;
+  authority->decided.waits = false;
+  enum outcome outcome = agreement_adopt_decided(authority->agreement, now, &authority->decided.certificate, header->valid_after);
+  if (outcome != OUTCOME_OK) {
+    authority->split = authority->split || outcome == OUTCOME_DIRECTORY_SPLIT;
+    consensus_release(consensus);
+    return;
+  }
+  consensus_release(authority->consensus);
+  authority->consensus = consensus;
+  authority->epochs_decided++;
+  authority->running_changed = true; /* asks anew whether the next epoch should open early */
+  trace_write(authority->config.trace, TRACE_NOTICE, "authority", "epoch %llu: %u relays, view %u", (unsigned long long)header->epoch,
+              header->relay_count, header->view);
+}
+
+/* One effect of the agreement. */
+static void perform(struct authority *authority, instant now, const struct agreement_effect *effect) {
+  switch (effect->kind) {
+  case AGREEMENT_WRITE_BALLOT: {
+    struct effect write = {.kind = EFFECT_WRITE_FILE,
+                           .id = {WRITE_BALLOT, (uint32_t)effect->version},
+                           .name = AUTHORITY_BALLOT_FILE,
+                           .document = document_take(effect->document),
+                           .secret = true};
+    authority->ballot_version = effect->version;
+    authority_effect(authority, &write);
+    return;
+  }
+  case AGREEMENT_SEND: peers_send(authority, now, effect->to, effect->document); return;
+  case AGREEMENT_FETCH: peers_fetch_vote(authority, now, effect->to, effect->hash); return;
+  case AGREEMENT_WANT_VOTE: make_vote(authority, now, effect); return;
+  case AGREEMENT_DECIDED: decided(authority, effect); return;
+  case AGREEMENT_BEHIND: peers_fetch_consensus(authority, now, effect->to); return;
+  case AGREEMENT_ACCUSE:
+    trace_write(authority->config.trace, TRACE_WARNING, "authority", "authority %s voted two ways: the proof is kept",
+                authority->config.network->authorities[effect->to].name);
+    authority_write(authority, WRITE_EVIDENCE, AUTHORITY_EVIDENCE_FILE, document_take(effect->document));
+    return;
+  }
+}
+
+void epoch_run(struct authority *authority, instant now) {
+  struct agreement_effect effect;
+  while (agreement_next_effect(authority->agreement, &effect)) {
+    perform(authority, now, &effect);
+    document_release(effect.document);
+  }
+}
+
+void epoch_written(struct authority *authority, instant now, const struct event *event) {
+  bool good = event->outcome == OUTCOME_OK;
+  if (!good)
+    trace_write(authority->config.trace, TRACE_ERROR, "authority", "a file could not be written: %s", outcome_advice(event->outcome));
+  if (event->id.slot == WRITE_BALLOT) {
+    uint64_t version = authority->ballot_version - (uint32_t)(authority->ballot_version - event->id.generation);
+    if (good) agreement_ballot_written(authority->agreement, now, version);
+    else agreement_ballot_failed(authority->agreement, now, version);
+  } else if (event->id.slot == WRITE_VOTE && authority->own_vote.waits) {
+    authority->own_vote.waits = false;
+    if (good) agreement_give_vote(authority->agreement, now, authority->own_vote.epoch, authority->own_vote.round, authority->own_vote.hash);
+  } else if (event->id.slot == WRITE_CONSENSUS && authority->decided.waits) {
+    if (good) adopt(authority, now);
+  }
+}
+
+void epoch_free(struct authority *authority) {
+  while (authority->vote_count > 0) drop_vote(authority, 0);
+  consensus_release(authority->decided.consensus);
+}

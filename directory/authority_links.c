@@ -1,0 +1,193 @@
+#include "directory/authority_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { PUT_MAX_BYTES = LIMIT_AGREEMENT_MESSAGE_BYTES };
+
+bool authority_link_draw(struct authority *authority, struct authority_link *link) {
+  struct connection_slot *slot = id_table_add(&authority->connections, &link->connection);
+  if (slot == NULL) {
+    link->connection = ID_NONE;
+    return false;
+  }
+  slot->kind = link->kind;
+  slot->object = link;
+  return true;
+}
+
+struct authority_link *authority_link_new(struct authority *authority, instant now, enum authority_link_kind kind, struct link *inner) {
+  struct authority_link *link = calloc(1, sizeof *link);
+  if (link == NULL) {
+    link_free(inner);
+    return NULL;
+  }
+  link->kind = kind;
+  link->member = -1;
+  if (!authority_link_draw(authority, link)) {
+    link_free(inner);
+    free(link);
+    return NULL;
+  }
+  if (++authority->next_number == 0) authority->next_number = 1;
+  if (inner != NULL) link->trunk = trunk_new(&authority->trunks, inner, link->connection, authority->next_number, PUT_MAX_BYTES);
+  bool timed = timer_heap_set(&authority->timers, &link->timer, TIMER_LINK, link->connection, instant_after(now, LIMIT_HANDSHAKE_TIME));
+  if ((inner != NULL && link->trunk == NULL) || !timed) {
+    authority_link_free(authority, link);
+    return NULL;
+  }
+  return link;
+}
+
+void authority_link_free(struct authority *authority, struct authority_link *link) {
+  trunk_detach(&link->side);
+  timer_heap_cancel(&authority->timers, &link->timer);
+  list_leave(&link->wants_work);
+  list_leave(&link->gone);
+  if (!id_is_none(link->connection)) id_table_remove(&authority->connections, link->connection);
+  trunk_free(link->trunk);
+  if (link->handshake != NULL) {
+    noise_wipe(link->handshake);
+    free(link->handshake);
+  }
+  free(link);
+}
+
+bool authority_link_connect(struct authority *authority, struct authority_link *link, const struct address *address) {
+  struct effect effect = {.kind = EFFECT_CONNECT, .id = link->connection, .connection = CONNECTION_LINK, .address = *address};
+  return effect_queue_put(&authority->effects, &effect);
+}
+
+void authority_link_lost(struct authority *authority, struct authority_link *link, instant now, enum outcome outcome) {
+  if (link->is_gone) return;
+  link->is_gone = true;
+  if (!id_is_none(link->connection)) {
+    struct effect effect = {.kind = EFFECT_CLOSE, .id = link->connection};
+    authority_effect(authority, &effect);
+  }
+  list_append(&authority->gone, &link->gone);
+  if (link->kind == LINK_PEER) peer_lost(authority, link, now);
+  else if (link->kind == LINK_PROBE) probe_ended(authority, link, now, false);
+  trace_write(authority->config.trace, TRACE_DEBUG, "link", "a link ended: %s", outcome_name(outcome));
+}
+
+/* [LINK-6] Only authorities of the network file may come under an identity: links between authorities are their own. */
+static enum outcome admit(struct authority *authority, struct authority_link *link) {
+  uint8_t identity[IDENTITY_BYTES], link_key[X25519_BYTES];
+  link_claim(trunk_link(link->trunk), identity, link_key);
+  int member = network_file_find_authority(authority->config.network, identity);
+  if (member < 0 || (uint32_t)member == authority->config.own) return OUTCOME_UNKNOWN_RELAY;
+  const struct network_authority *other = &authority->config.network->authorities[member];
+  if (!bytes_equal_constant_time(other->link_key, link_key, X25519_BYTES)) return OUTCOME_UNKNOWN_RELAY;
+  link->member = member;
+  link_admit(trunk_link(link->trunk));
+  trunk_make_ready(link->trunk);
+  return OUTCOME_OK;
+}
+
+static void opened(struct authority *authority, struct authority_link *link, instant now) {
+  link->is_open = true;
+  timer_heap_set(&authority->timers, &link->timer, TIMER_LINK, link->connection, instant_after(now, LIMIT_LINK_IDLE_TIME));
+  if (link->kind == LINK_VISITOR) trunk_tell_time(link->trunk, wall_clock_date(&authority->clock, now));
+  else if (link->kind == LINK_PEER) peer_opened(authority, link, now);
+  else probe_opened(authority, link, now);
+}
+
+void authority_link_follow(struct authority *authority, struct authority_link *link, instant now) {
+  struct link *inner = trunk_link(link->trunk);
+  if (link_needs_work(inner) && !list_contains_node(&link->wants_work)) list_append(&authority->wants_work, &link->wants_work);
+  enum outcome outcome = OUTCOME_OK;
+  if (link_state(inner) == LINK_AWAITING_ADMISSION) outcome = admit(authority, link);
+  if (outcome != OUTCOME_OK) authority_link_lost(authority, link, now, outcome);
+  else if (link_state(inner) == LINK_OPEN && !link->is_open) opened(authority, link, now);
+}
+
+bool authority_link_work(struct authority *authority, instant now) {
+  struct list_node *node = list_take_first(&authority->wants_work);
+  if (node == NULL) return false;
+  struct authority_link *link = LIST_OBJECT(node, struct authority_link, wants_work);
+  if (link->is_gone) return list_first(&authority->wants_work) != NULL;
+  enum outcome outcome = link_work(trunk_link(link->trunk), now);
+  trunk_make_ready(link->trunk);
+  if (outcome == OUTCOME_OK) authority_link_follow(authority, link, now);
+  else authority_link_lost(authority, link, now, outcome);
+  return list_first(&authority->wants_work) != NULL;
+}
+
+/* [AUTH-2] Anyone may ask for the consensus; only members for votes. */
+static void answer(struct authority *authority, struct authority_link *link, const struct transfer_event *event) {
+  struct transfers *transfers = trunk_transfers(link->trunk);
+  const struct held_vote *vote = NULL;
+  const struct consensus *consensus = authority->consensus;
+  if (event->about.kind == TRANSFER_CONSENSUS && consensus == NULL) {
+    transfers_finish(transfers, event->request, OUTCOME_NO_CONSENSUS);
+  } else if (event->about.kind == TRANSFER_CONSENSUS && consensus_header(consensus)->epoch <= event->about.epoch) {
+    transfers_finish(transfers, event->request, OUTCOME_STALE);
+  } else if (event->about.kind == TRANSFER_CONSENSUS) {
+    transfers_answer(transfers, event->request, consensus_packed(consensus));
+  } else if (event->about.kind == TRANSFER_VOTE && link->member >= 0 && (vote = epoch_find_vote(authority, event->about.hash)) != NULL) {
+    transfers_answer(transfers, event->request, vote_text(vote->vote));
+  } else {
+    transfers_finish(transfers, event->request, OUTCOME_NOT_FOUND);
+  }
+}
+
+static void take_given(struct authority *authority, struct authority_link *link, instant now, const struct transfer_event *event) {
+  enum outcome outcome = OUTCOME_NOT_FOUND;
+  const struct document *document = event->document;
+  if (event->about.kind == TRANSFER_DESCRIPTOR) {
+    outcome = document_len(document) > LIMIT_DESCRIPTOR_BYTES ? OUTCOME_TOO_LARGE
+                                                              : relays_take_descriptor(authority, now, event->document);
+  } else if (event->about.kind == TRANSFER_AGREEMENT && link->member >= 0) {
+    /* What an authority says is judged by the agreement; the transfer itself went well. */
+    outcome = agreement_receive(authority->agreement, now, (uint8_t)link->member, document_bytes(document), document_len(document));
+    if (outcome == OUTCOME_DIRECTORY_SPLIT) {
+      authority->split = true;
+      authority_write(authority, WRITE_EVIDENCE, AUTHORITY_EVIDENCE_FILE, document_take(event->document));
+    }
+    outcome = OUTCOME_OK;
+  }
+  transfers_finish(trunk_transfers(link->trunk), event->request, outcome);
+}
+
+static void take_transfer(struct authority *authority, struct authority_link *link, instant now, const struct transfer_event *event) {
+  if (event->kind == TRANSFER_ASKED) answer(authority, link, event);
+  else if (event->kind == TRANSFER_GIVEN) take_given(authority, link, now, event);
+  else if (link->kind == LINK_PEER) peer_transfer(authority, link, now, event);
+  if (event->kind == TRANSFER_GIVEN || event->kind == TRANSFER_ARRIVED) document_release(event->document);
+  trunk_make_ready(link->trunk);
+}
+
+static void take_delivery(struct authority *authority, struct authority_link *link, instant now, const struct delivery *delivery) {
+  switch (delivery->kind) {
+  case DELIVERY_CREATE: trunk_refuse(link->trunk, delivery->circuit); return; /* an authority is no relay */
+  case DELIVERY_CREATED: probe_created(authority, link, now, delivery->reply); return;
+  case DELIVERY_CLOSED: authority_link_lost(authority, link, now, OUTCOME_CIRCUIT_CLOSED); return;
+  case DELIVERY_TRANSFER: take_transfer(authority, link, now, &delivery->transfer); return;
+  case DELIVERY_ONION:
+  case DELIVERY_TIME: return;
+  }
+}
+
+enum outcome authority_link_receive(struct authority *authority, struct authority_link *link, instant now, uint8_t *in, size_t len,
+                                    size_t *ret_used) {
+  enum outcome outcome = OUTCOME_OK;
+  *ret_used = 0;
+  for (size_t used = 1; outcome == OUTCOME_OK && !link->is_gone && used > 0 && *ret_used < len;) {
+    outcome = trunk_receive(link->trunk, now, in + *ret_used, len - *ret_used, &used);
+    *ret_used += used;
+    struct delivery delivery;
+    while (outcome == OUTCOME_OK && !link->is_gone && trunk_next_delivery(link->trunk, now, &delivery, &outcome))
+      take_delivery(authority, link, now, &delivery);
+    if (outcome == OUTCOME_OK && !link->is_gone && !link->is_open) authority_link_follow(authority, link, now);
+  }
+  if (outcome != OUTCOME_OK) authority_link_lost(authority, link, now, outcome);
+  return link->is_gone ? (outcome == OUTCOME_OK ? OUTCOME_DONE : outcome) : OUTCOME_OK;
+}
+
+void authority_link_timer(struct authority *authority, struct authority_link *link, instant now) {
+  /* Links between authorities stay; visitors that linger make room; a probe has had its time. */
+  if (link->is_open && link->kind != LINK_PROBE && link->member >= 0)
+    timer_heap_set(&authority->timers, &link->timer, TIMER_LINK, link->connection, instant_after(now, LIMIT_LINK_IDLE_TIME));
+  else authority_link_lost(authority, link, now, link->is_open ? OUTCOME_DONE : OUTCOME_TIMED_OUT);
+}

@@ -1,0 +1,188 @@
+#include "directory/authority_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { OUTBOX_MAX = 256, BACK_OFF_MAX = 6 };
+
+static uint64_t back_off(struct authority *authority, uint32_t failures) {
+  uint64_t gap = (uint64_t)authority->config.network->timing.view_first * MILLISECONDS / 2;
+  gap <<= failures < BACK_OFF_MAX ? failures : BACK_OFF_MAX;
+  return gap / 2 + random_below(&authority->random, gap + 1);
+}
+
+static uint32_t index_of(const struct authority *authority, const struct peer *peer) {
+  return (uint32_t)(peer - authority->peers);
+}
+
+static void try_again(struct authority *authority, struct peer *peer, instant now) {
+  instant at = instant_after(now, back_off(authority, peer->failures++));
+  timer_heap_set(&authority->timers, &peer->timer, TIMER_PEER, (struct id){index_of(authority, peer), 1}, at);
+}
+
+void peers_start(struct authority *authority, instant now) {
+  for (uint32_t i = 0; i < authority->config.network->authority_count; i++) {
+    list_init(&authority->peers[i].outbox);
+    if (i != authority->config.own) timer_heap_set(&authority->timers, &authority->peers[i].timer, TIMER_PEER, (struct id){i, 1}, now);
+  }
+}
+
+static struct link *new_link(struct authority *authority, uint32_t index) {
+  const struct network_authority *other = &authority->config.network->authorities[index];
+  struct link_peer peer = {.suites = 1 << AEAD_CHACHA20_POLY1305};
+  memcpy(peer.identity, other->identity, IDENTITY_BYTES);
+  memcpy(peer.link_key, other->link_key, X25519_BYTES);
+  return link_new_initiator(authority->config.self, &peer, LINK_FROM_NODE, &authority->random);
+}
+
+/* A name is looked up under the link's id; the connection itself gets a new one. */
+void peer_timer(struct authority *authority, uint32_t index, instant now) {
+  struct peer *peer = &authority->peers[index];
+  const struct network_authority *other = &authority->config.network->authorities[index];
+  struct address address;
+  if (peer->link != NULL || authority->stopping) return;
+  bool is_address = address_parse_host(other->host, strlen(other->host), &address);
+  struct link *inner = is_address ? new_link(authority, index) : NULL;
+  if (!is_address || inner != NULL) peer->link = authority_link_new(authority, now, LINK_PEER, inner);
+  if (peer->link == NULL) {
+    try_again(authority, peer, now);
+    return;
+  }
+  peer->link->member = (int)index;
+  address.port = other->port;
+  bool begun;
+  if (is_address) {
+    begun = authority_link_connect(authority, peer->link, &address);
+  } else {
+    struct effect effect = {.kind = EFFECT_RESOLVE, .id = peer->link->connection};
+    memcpy(effect.name, other->host, strlen(other->host) + 1);
+    begun = effect_queue_put(&authority->effects, &effect);
+  }
+  if (!begun) authority_link_lost(authority, peer->link, now, OUTCOME_NO_MEMORY);
+}
+
+void peer_resolved(struct authority *authority, struct authority_link *link, instant now, const struct event *event) {
+  id_table_remove(&authority->connections, link->connection);
+  link->connection = ID_NONE;
+  struct link *inner = event->outcome == OUTCOME_OK && event->address_count > 0 ? new_link(authority, (uint32_t)link->member) : NULL;
+  bool good = inner != NULL && authority_link_draw(authority, link);
+  if (good) {
+    struct address address = event->addresses[random_below(&authority->random, event->address_count)];
+    address.port = authority->config.network->authorities[link->member].port;
+    link->trunk = trunk_new(&authority->trunks, inner, link->connection, ++authority->next_number, LIMIT_AGREEMENT_MESSAGE_BYTES);
+    link->timer.owner = link->connection;
+    good = link->trunk != NULL && authority_link_connect(authority, link, &address);
+  } else {
+    link_free(inner);
+  }
+  if (!good) authority_link_lost(authority, link, now, OUTCOME_NAME_LOOKUP_FAILED);
+}
+
+/* As many as the link's transfers take; the others wait in order. */
+static void send_waiting(struct peer *peer) {
+  struct list_node *node;
+  if (peer->link == NULL || !peer->link->is_open) return;
+  struct transfers *transfers = trunk_transfers(peer->link->trunk);
+  while ((node = list_first(&peer->outbox)) != NULL) {
+    struct outgoing *outgoing = LIST_OBJECT(node, struct outgoing, node);
+    if (transfers_put(transfers, TRANSFER_AGREEMENT, outgoing->document) == 0) break;
+    list_leave(node);
+    document_release(outgoing->document);
+    free(outgoing);
+    peer->outbox_count--;
+  }
+  while (peer->wanted_count > 0 && peer->link->vote_request == 0) {
+    struct transfer_request request = {.kind = TRANSFER_VOTE};
+    memcpy(request.hash, peer->wanted[0], DIGEST_BYTES);
+    peer->link->vote_request = transfers_get(transfers, &request, LIMIT_VOTE_BYTES);
+    if (peer->link->vote_request == 0) break;
+    memmove(peer->wanted[0], peer->wanted[1], --peer->wanted_count * sizeof peer->wanted[0]);
+  }
+  if (peer->wants_consensus && peer->link->consensus_request == 0) {
+    struct transfer_request request = {.kind = TRANSFER_CONSENSUS};
+    peer->link->consensus_request = transfers_get(transfers, &request, LIMIT_CONSENSUS_PACKED_BYTES);
+    peer->wants_consensus = peer->link->consensus_request == 0;
+  }
+  trunk_make_ready(peer->link->trunk);
+}
+
+void peer_opened(struct authority *authority, struct authority_link *link, instant now) {
+  struct peer *peer = &authority->peers[link->member];
+  peer->failures = 0;
+  trace_write(authority->config.trace, TRACE_INFO, "authority", "linked to authority %s",
+              authority->config.network->authorities[link->member].name);
+  agreement_link_opened(authority->agreement, now, (uint8_t)link->member);
+  send_waiting(peer);
+}
+
+static void drop_first(struct peer *peer) {
+  struct list_node *node = list_take_first(&peer->outbox);
+  struct outgoing *outgoing = LIST_OBJECT(node, struct outgoing, node);
+  document_release(outgoing->document);
+  free(outgoing);
+  peer->outbox_count--;
+}
+
+void peer_lost(struct authority *authority, struct authority_link *link, instant now) {
+  struct peer *peer = &authority->peers[link->member];
+  if (peer->link != link) return;
+  peer->link = NULL;
+  /* What waits is old by the time the link is back: STATUS says anew what the other lacks. */
+  while (peer->outbox_count > 0) drop_first(peer);
+  peer->wanted_count = 0;
+  if (!authority->stopping) try_again(authority, peer, now);
+}
+
+static void send_to(struct authority *authority, uint32_t to, struct document *document) {
+  struct peer *peer = &authority->peers[to];
+  struct outgoing *outgoing = peer->link == NULL ? NULL : calloc(1, sizeof *outgoing);
+  (void)authority;
+  if (outgoing == NULL) return;
+  while (peer->outbox_count >= OUTBOX_MAX) drop_first(peer);
+  outgoing->document = document_take(document);
+  list_append(&peer->outbox, &outgoing->node);
+  peer->outbox_count++;
+  send_waiting(peer);
+}
+
+void peers_send(struct authority *authority, instant now, uint8_t to, struct document *document) {
+  (void)now;
+  for (uint32_t i = 0; i < authority->config.network->authority_count; i++)
+    if (i != authority->config.own && (to == AGREEMENT_EVERYONE || to == i)) send_to(authority, i, document);
+}
+
+void peers_fetch_vote(struct authority *authority, instant now, uint8_t to, const uint8_t hash[DIGEST_BYTES]) {
+  (void)now;
+  for (uint32_t i = 0; i < authority->config.network->authority_count; i++) {
+    struct peer *peer = &authority->peers[i];
+    if (i == authority->config.own || (to != AGREEMENT_EVERYONE && to != i) || peer->wanted_count >= LIMIT_AUTHORITIES) continue;
+    bool known = false;
+    for (uint32_t k = 0; k < peer->wanted_count; k++) known = known || memcmp(peer->wanted[k], hash, DIGEST_BYTES) == 0;
+    if (!known) memcpy(peer->wanted[peer->wanted_count++], hash, DIGEST_BYTES);
+    send_waiting(peer);
+  }
+}
+
+void peers_fetch_consensus(struct authority *authority, instant now, uint8_t to) {
+  (void)now;
+  for (uint32_t i = 0; i < authority->config.network->authority_count; i++) {
+    if (i == authority->config.own || (to != AGREEMENT_EVERYONE && to != i)) continue;
+    authority->peers[i].wants_consensus = true;
+    send_waiting(&authority->peers[i]);
+  }
+}
+
+void peer_transfer(struct authority *authority, struct authority_link *link, instant now, const struct transfer_event *event) {
+  enum outcome outcome = event->outcome;
+  if (event->request == link->vote_request && event->request != 0) {
+    link->vote_request = 0;
+    if (event->kind == TRANSFER_ARRIVED) outcome = epoch_take_vote(authority, now, event->document);
+  } else if (event->request == link->consensus_request && event->request != 0) {
+    link->consensus_request = 0;
+    if (event->kind == TRANSFER_ARRIVED) outcome = epoch_take_consensus(authority, now, event->document);
+  }
+  if (outcome != OUTCOME_OK && outcome != OUTCOME_STALE)
+    trace_write(authority->config.trace, TRACE_DEBUG, "authority", "authority %s: %s",
+                authority->config.network->authorities[link->member].name, outcome_name(outcome));
+  send_waiting(&authority->peers[link->member]);
+}

@@ -1,0 +1,106 @@
+#include "directory/authority_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { PROBES_AT_ONCE = 64, FAILURES_UNTIL_DOWN = 2, SOON_PART = 8 };
+
+static uint64_t probe_interval(const struct authority *authority) {
+  return (uint64_t)authority->config.network->timing.probe_interval * MILLISECONDS;
+}
+
+/* Keeps the list in order of time: plans are near its end almost always. */
+void probe_plan(struct authority *authority, struct known_relay *relay, instant at) {
+  relay->next_probe = at;
+  list_leave(&relay->order);
+  struct list_node *before = authority->probes.head.previous;
+  while (before != &authority->probes.head && LIST_OBJECT(before, struct known_relay, order)->next_probe > at) before = before->previous;
+  relay->order.previous = before;
+  relay->order.next = before->next;
+  before->next->previous = &relay->order;
+  before->next = &relay->order;
+  struct list_node *first = list_first(&authority->probes);
+  timer_heap_set(&authority->timers, &authority->probe_timer, TIMER_PROBES, ID_NONE, LIST_OBJECT(first, struct known_relay, order)->next_probe);
+}
+
+static bool begin(struct authority *authority, struct known_relay *relay, instant now) {
+  struct link_peer peer = {.suites = relay->descriptor.link_suites};
+  memcpy(peer.identity, relay->descriptor.identity, IDENTITY_BYTES);
+  memcpy(peer.link_key, relay->descriptor.link_key, X25519_BYTES);
+  struct link *inner = link_new_initiator(authority->config.self, &peer, LINK_FROM_CLIENT, &authority->random);
+  struct authority_link *link = inner == NULL ? NULL : authority_link_new(authority, now, LINK_PROBE, inner);
+  if (link == NULL) return false;
+  link->relay = relay;
+  if (!authority_link_connect(authority, link, &relay->descriptor.address)) {
+    authority_link_free(authority, link);
+    return false;
+  }
+  relay->probe = link;
+  authority->probes_under_way++;
+  return true;
+}
+
+void probe_timer(struct authority *authority, instant now) {
+  struct list_node *node;
+  while ((node = list_first(&authority->probes)) != NULL) {
+    struct known_relay *relay = LIST_OBJECT(node, struct known_relay, order);
+    if (relay->next_probe > now) break;
+    bool may = relay->probe == NULL && authority->probes_under_way < PROBES_AT_ONCE && begin(authority, relay, now);
+    /* Until it ends, which plans the next; a busy moment tries again soon. */
+    probe_plan(authority, relay, instant_after(now, may ? 4 * LIMIT_HANDSHAKE_TIME : 50 * MILLISECONDS));
+  }
+}
+
+/* [AUTH-3] The link proved identity and link key; the circuit handshake proves the onion key. */
+void probe_opened(struct authority *authority, struct authority_link *link, instant now) {
+  const struct descriptor *descriptor = &link->relay->descriptor;
+  struct circuit_binding binding = {.handshake_type = CIRCUIT_HANDSHAKE_TYPE_HYBRID,
+                                    .generation = descriptor->onion_generation,
+                                    .place = 0,
+                                    .suite = descriptor->layer_suite};
+  uint8_t random[NOISE_RANDOM_BYTES], request[CIRCUIT_HANDSHAKE_REQUEST_BYTES];
+  memcpy(binding.network, authority->config.network->id, sizeof binding.network);
+  memcpy(binding.identity, descriptor->identity, sizeof binding.identity);
+  random_bytes(&authority->random, random, sizeof random);
+  link->handshake = calloc(1, sizeof *link->handshake);
+  bool begun = link->handshake != NULL && circuit_handshake_begin(link->handshake, &binding, descriptor->onion_key, random, request);
+  struct cell_create create = {
+      .handshake_type = binding.handshake_type, .generation = binding.generation, .place = 0, .request = request};
+  link->side.owner = link->connection;
+  begun = begun && trunk_begin(link->trunk, &link->side, now, &create);
+  bytes_wipe(random, sizeof random);
+  if (!begun) authority_link_lost(authority, link, now, OUTCOME_HANDSHAKE_FAILED);
+}
+
+void probe_created(struct authority *authority, struct authority_link *link, instant now, const uint8_t *reply) {
+  struct circuit_keys keys;
+  bool good = link->kind == LINK_PROBE && link->handshake != NULL && circuit_handshake_finish(link->handshake, reply, &keys);
+  bytes_wipe(&keys, sizeof keys);
+  if (good) probe_ended(authority, link, now, true);
+  authority_link_lost(authority, link, now, good ? OUTCOME_DONE : OUTCOME_HANDSHAKE_FAILED);
+}
+
+void probe_ended(struct authority *authority, struct authority_link *link, instant now, bool good) {
+  struct known_relay *relay = link->relay;
+  if (relay == NULL) return; /* told already */
+  link->relay = NULL;
+  relay->probe = NULL;
+  authority->probes_under_way--;
+  authority->probes_done++;
+  authority->probes_failed += !good;
+  relay->failures = good ? 0 : (uint8_t)(relay->failures < UINT8_MAX ? relay->failures + 1 : UINT8_MAX);
+  bool was_running = relay->is_running;
+  if (good) relay->last_heard = now;
+  if (good && !was_running) relay->running_since = now;
+  relay->is_running = good || (was_running && relay->failures < FAILURES_UNTIL_DOWN);
+  if (relay->is_running != was_running) {
+    authority->running_changed = true;
+    trace_write(authority->config.trace, TRACE_NOTICE, "authority", "relay %s is %s", relay->descriptor.nickname,
+                relay->is_running ? "running" : "not running any more");
+  }
+  /* [AUTH-4] Spread over the interval; one failure is looked into soon, a relay that is gone ever more seldom. */
+  uint64_t interval = probe_interval(authority);
+  if (!good && was_running) interval /= SOON_PART;
+  else if (!good) interval = interval / SOON_PART << (relay->failures < 7 ? relay->failures : 7);
+  probe_plan(authority, relay, instant_after(now, interval / 2 + random_below(&authority->random, interval + 1)));
+}

@@ -1,0 +1,301 @@
+#include "relay/keeper_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { CONNECTIONS = 1024, LINK_NUMBERS = 65536 };
+
+struct keeper *keeper_new(const struct keeper_config *config) {
+  struct keeper *keeper = calloc(1, sizeof *keeper);
+  if (keeper == NULL) return NULL;
+  keeper->config = *config;
+  random_init(&keeper->random, config->seed);
+  bytes_wipe(keeper->config.seed, sizeof keeper->config.seed);
+  id_table_init(&keeper->connections, sizeof(struct connection_slot), CONNECTIONS);
+  timer_heap_init(&keeper->timers);
+  uint8_t secret[16];
+  random_bytes(&keeper->random, secret, sizeof secret);
+  index_map_init(&keeper->per_address, secret, LINK_NUMBERS);
+  keeper->cells = cell_pool_new(config->budget, 1024);
+  keeper->keys = onion_keys_new(config->onion_keys);
+  keeper->last_sequence = config->last_sequence;
+  if (keeper->cells == NULL || keeper->keys == NULL) {
+    consensus_release(config->consensus);
+    keeper_free(keeper);
+    return NULL;
+  }
+  trunk_pool_init(&keeper->trunks, keeper->cells, &keeper->random);
+  struct fetch_config fetch = {.self = config->self,
+                               .network = config->network,
+                               .trunks = &keeper->trunks,
+                               .connections = &keeper->connections,
+                               .slot_kind = SLOT_FETCH,
+                               .effects = &keeper->effects,
+                               .random = &keeper->random,
+                               .trace = config->trace,
+                               .eager = true,
+                               .from_mirrors = true};
+  keeper->fetch = fetch_new(&fetch);
+  if (keeper->fetch == NULL) {
+    consensus_release(config->consensus);
+    keeper_free(keeper);
+    return NULL;
+  }
+  if (config->consensus != NULL) fetch_set_consensus(keeper->fetch, 0, config->consensus);
+  return keeper;
+}
+
+void keeper_free(struct keeper *keeper) {
+  if (keeper == NULL) return;
+  fetch_free(keeper->fetch);
+  document_release(keeper->descriptor);
+  onion_keys_free(keeper->keys);
+  effect_queue_wipe(&keeper->effects);
+  id_table_wipe(&keeper->connections);
+  timer_heap_wipe(&keeper->timers);
+  index_map_wipe(&keeper->per_address);
+  cell_pool_free(keeper->cells);
+  random_wipe(&keeper->random);
+  free(keeper);
+}
+
+void keeper_effect(struct keeper *keeper, const struct effect *effect) {
+  if (effect_queue_put(&keeper->effects, effect)) return;
+  trace_write(keeper->config.trace, TRACE_ERROR, "keeper", "no memory for an effect");
+  if (effect->kind == EFFECT_WRITE_FILE) document_release(effect->document);
+}
+
+/* ---- who may connect ---- */
+
+/* [LIMIT-5] One IPv4 address, or one IPv6 /64. */
+static uint64_t address_key(const struct address *address) {
+  return address->family == ADDRESS_IPV4 ? get_u32(address->bytes) : get_u64(address->bytes);
+}
+
+static bool may_connect(struct keeper *keeper, const struct address *peer) {
+  uint64_t count = 0;
+  if (address_is_private(peer)) return true;
+  index_map_get(&keeper->per_address, address_key(peer), &count);
+  return count < LIMIT_LINKS_PER_ADDRESS && index_map_put(&keeper->per_address, address_key(peer), count + 1);
+}
+
+static void link_closed(struct keeper *keeper, const struct machine_message *message, uint32_t shard) {
+  uint64_t count = 0;
+  const struct address *peer = &message->address;
+  if (shard >= 1 && shard <= keeper->config.shard_count && keeper->links[shard - 1] > 0) keeper->links[shard - 1]--;
+  if (address_is_private(peer) || !index_map_get(&keeper->per_address, address_key(peer), &count)) return;
+  if (count <= 1) index_map_remove(&keeper->per_address, address_key(peer));
+  else index_map_put(&keeper->per_address, address_key(peer), count - 1);
+}
+
+static uint32_t least_loaded(const struct keeper *keeper) {
+  uint32_t best = 0;
+  for (uint32_t i = 1; i < keeper->config.shard_count; i++)
+    if (keeper->links[i] < keeper->links[best]) best = i;
+  return best;
+}
+
+static struct id verb_accept(void *self, instant now, enum connection_kind kind, const struct address *peer) {
+  struct keeper *keeper = self;
+  struct id id;
+  (void)now;
+  if (kind != CONNECTION_LINK || keeper->stopping) return ID_NONE;
+  if (!may_connect(keeper, peer)) {
+    keeper->refused++;
+    return ID_NONE;
+  }
+  struct connection_slot *slot = id_table_add(&keeper->connections, &id);
+  if (slot == NULL) return ID_NONE;
+  uint32_t shard = least_loaded(keeper);
+  keeper->links[shard]++;
+  struct effect effect = {.kind = EFFECT_HAND_OVER, .id = id, .to = shard + 1};
+  keeper_effect(keeper, &effect);
+  id_table_remove(&keeper->connections, id);
+  return id;
+}
+
+/* ---- the fetch's connections ---- */
+
+static bool is_fetch(const struct keeper *keeper, struct id id) {
+  const struct connection_slot *slot = id_table_get(&keeper->connections, id);
+  return slot != NULL && slot->kind == SLOT_FETCH;
+}
+
+static size_t verb_room(const void *self, struct id id) {
+  const struct keeper *keeper = self;
+  return is_fetch(keeper, id) ? fetch_room(keeper->fetch, id) : 0;
+}
+
+/* What a new consensus means: shards hear of it, it is saved, and perhaps we are in it. */
+static void spread_news(struct keeper *keeper, instant now) {
+  struct consensus *consensus = fetch_consensus(keeper->fetch);
+  if (!fetch_take_news(keeper->fetch)) return;
+  for (uint32_t i = 0; i < keeper->config.shard_count; i++) {
+    struct effect effect = {.kind = EFFECT_MESSAGE,
+                            .to = i + 1,
+                            .message = {.kind = SHARD_CONSENSUS, .object = consensus_take(consensus)}};
+    keeper_effect(keeper, &effect);
+  }
+  struct effect write = {.kind = EFFECT_WRITE_FILE, .name = KEEPER_CONSENSUS_FILE, .document = document_take(consensus_text(consensus))};
+  keeper_effect(keeper, &write);
+  const struct relay_entry *own = consensus_find(consensus, keeper->config.self->identity);
+  bool listed = own != NULL;
+  if (listed != keeper->listed)
+    trace_write(keeper->config.trace, TRACE_NOTICE, "keeper", listed ? "listed in the consensus of epoch %llu" : "no longer listed (epoch %llu)",
+                (unsigned long long)consensus_header(consensus)->epoch);
+  keeper->listed = listed;
+  fetch_set_eager(keeper->fetch, now, !listed);
+}
+
+static enum outcome verb_receive(void *self, instant now, struct id id, uint8_t *in, size_t len, size_t *ret_used) {
+  struct keeper *keeper = self;
+  *ret_used = len;
+  if (!is_fetch(keeper, id)) return OUTCOME_NOT_FOUND;
+  enum outcome outcome = fetch_receive(keeper->fetch, now, id, in, len, ret_used);
+  spread_news(keeper, now);
+  return outcome;
+}
+
+static size_t verb_transmit(void *self, instant now, struct id id, uint8_t *out, size_t room) {
+  struct keeper *keeper = self;
+  return is_fetch(keeper, id) ? fetch_transmit(keeper->fetch, now, id, out, room) : 0;
+}
+
+/* ---- events ---- */
+
+static void take_message(struct keeper *keeper, const struct event *event) {
+  if (event->message.kind == KEEPER_LINK_CLOSED) {
+    link_closed(keeper, &event->message, event->from);
+  } else if (event->message.kind == KEEPER_FIGURES) {
+    if (event->from >= 1 && event->from <= keeper->config.shard_count)
+      memcpy(&keeper->figures[event->from - 1], event->message.object, sizeof keeper->figures[0]);
+    free(event->message.object);
+  }
+}
+
+static void take_clock(struct keeper *keeper, instant now, const struct wall_clock *clock) {
+  keeper->clock = *clock;
+  fetch_set_clock(keeper->fetch, now, clock);
+  publish_check(keeper, now);
+  spread_news(keeper, now);
+}
+
+static void verb_event(void *self, instant now, const struct event *event) {
+  struct keeper *keeper = self;
+  switch (event->kind) {
+  case EVENT_CLOCK: take_clock(keeper, now, &event->clock); return;
+  case EVENT_MESSAGE: take_message(keeper, event); return;
+  case EVENT_WRITTEN: publish_written(keeper, now, event); return;
+  case EVENT_STOP: {
+    struct effect effect = {.kind = EFFECT_EXIT, .outcome = OUTCOME_OK};
+    keeper->stopping = true;
+    keeper_effect(keeper, &effect);
+    return;
+  }
+  case EVENT_CONNECTED:
+  case EVENT_EOF:
+  case EVENT_CLOSED:
+  case EVENT_RESOLVED: break;
+  }
+  if (is_fetch(keeper, event->id)) fetch_event(keeper->fetch, now, event);
+  spread_news(keeper, now);
+}
+
+static bool verb_next_ready(void *self, struct id *ret) {
+  return trunk_pool_next_ready(&((struct keeper *)self)->trunks, ret);
+}
+
+static bool verb_next_effect(void *self, struct effect *ret) {
+  return effect_queue_take(&((struct keeper *)self)->effects, ret);
+}
+
+static instant verb_deadline(const void *self) {
+  const struct keeper *keeper = self;
+  return instant_earlier(fetch_deadline(keeper->fetch), timer_heap_deadline(&keeper->timers));
+}
+
+static void verb_tick(void *self, instant now) {
+  struct keeper *keeper = self;
+  fetch_tick(keeper->fetch, now);
+  while (timer_heap_expired(&keeper->timers, now) != NULL) publish_check(keeper, now);
+  spread_news(keeper, now);
+}
+
+static bool verb_work(void *self, instant now) {
+  return fetch_work(((struct keeper *)self)->fetch, now);
+}
+
+/* ---- for people ---- */
+
+static void add_figures(const struct keeper *keeper, struct status *ret) {
+  struct shard_figures sum = {0};
+  for (uint32_t i = 0; i < keeper->config.shard_count; i++) {
+    const uint64_t *from = (const uint64_t *)&keeper->figures[i];
+    uint64_t *to = (uint64_t *)&sum;
+    for (size_t k = 0; k < sizeof sum / sizeof *to; k++) to[k] += from[k];
+  }
+  const struct status_figure figures[] = {
+      {"links", sum.links},
+      {"circuits", sum.circuits},
+      {"streams", sum.streams},
+      {"cells_received", sum.cells_received},
+      {"cells_sent", sum.cells_sent},
+      {"bytes_sent", sum.bytes_sent},
+      {"creates_answered", sum.creates_answered},
+      {"creates_refused", sum.creates_refused},
+      {"extends_failed", sum.extends_failed},
+      {"layers_forged", sum.layers_forged},
+      {"violations", sum.violations},
+      {"evicted", sum.evicted},
+      {"streams_begun", sum.streams_begun},
+      {"streams_failed", sum.streams_failed},
+      {"pool_cells_used", sum.pool_used},
+      {"pool_cells_limit", sum.pool_limit},
+      {"memory_leased_bytes", memory_budget_used(keeper->config.budget)},
+      {"connections_refused", keeper->refused},
+      {"authorities_that_took_the_descriptor", fetch_published_count(keeper->fetch)},
+      {"shards", keeper->config.shard_count},
+  };
+  for (size_t i = 0; i < sizeof figures / sizeof *figures; i++) status_add_figure(ret, figures[i].name, figures[i].value);
+}
+
+static void verb_status(const void *self, instant now, struct status *ret) {
+  const struct keeper *keeper = self;
+  const struct consensus *consensus = fetch_consensus(keeper->fetch);
+  memset(ret, 0, sizeof *ret);
+  enum outcome state = fetch_state(keeper->fetch, now);
+  bool published = fetch_published_count(keeper->fetch) > 0;
+  ret->role = "relay";
+  ret->stages = 4;
+  ret->stage = (uint8_t)(1 + (keeper->descriptor != NULL) + published + (published && keeper->listed));
+  static const char *const texts[] = {"making keys", "handing in the descriptor", "being tested by the authorities", "carrying traffic"};
+  ret->stage_text = texts[ret->stage - 1];
+  ret->ready = keeper->listed && state == OUTCOME_OK;
+  ret->cause = ret->ready ? OUTCOME_OK : state != OUTCOME_OK ? state : OUTCOME_NOT_LISTED_YET;
+  add_figures(keeper, ret);
+  status_add_text(ret, "nickname", keeper->config.descriptor->nickname);
+  status_add_expiry(ret, "network file", keeper->config.network->expires);
+  status_add_expiry(ret, "signing key", keeper->config.descriptor->signing_expires);
+  if (consensus == NULL) return;
+  status_add_figure(ret, "epoch", consensus_header(consensus)->epoch);
+  status_add_figure(ret, "relays", consensus_count(consensus));
+  status_add_expiry(ret, "consensus", consensus_header(consensus)->valid_until);
+}
+
+static const struct machine_verbs verbs = {
+    .accept = verb_accept,
+    .room = verb_room,
+    .receive = verb_receive,
+    .transmit = verb_transmit,
+    .event = verb_event,
+    .next_ready = verb_next_ready,
+    .next_effect = verb_next_effect,
+    .deadline = verb_deadline,
+    .tick = verb_tick,
+    .work = verb_work,
+    .status = verb_status,
+};
+
+struct machine keeper_machine(struct keeper *keeper) {
+  return (struct machine){keeper, &verbs};
+}

@@ -1,0 +1,50 @@
+/* The inside of the keeper, shared by keeper.c (verbs, who may connect, figures) and publish.c (keys, descriptor).
+ * Spec: specs/fetching.md, specs/descriptor.md. Called by no one else.
+ * A key is used only after it is on disk: what was published must survive a crash.
+ */
+#ifndef TUNIC_RELAY_KEEPER_INTERNAL_H
+#define TUNIC_RELAY_KEEPER_INTERNAL_H
+
+#include "protocol/effect_queue.h"
+#include "protocol/index_map.h"
+#include "protocol/limits.h"
+#include "protocol/status.h"
+#include "protocol/timer_heap.h"
+#include "relay/keeper.h"
+
+enum keeper_slot { SLOT_FETCH = 1 };
+
+struct keeper {
+  struct keeper_config config;
+  struct random_stream random;
+  struct wall_clock clock;
+  struct id_table connections;
+  struct effect_queue effects;
+  struct timer_heap timers;
+  struct timer publish_timer;
+  struct cell_pool *cells;
+  struct trunk_pool trunks;
+  struct fetch *fetch;
+  struct index_map per_address;
+  struct onion_keys *keys;
+  struct document *descriptor; /* the newest, as it was handed in; NULL: none yet */
+  struct id keys_write;        /* the onion keys' file is being written: not yet used */
+  uint64_t last_sequence;
+  bool listed, stopping, keys_sent;
+  uint64_t refused;
+  uint32_t links[KEEPER_SHARDS_MAX];
+  struct shard_figures figures[KEEPER_SHARDS_MAX];
+};
+
+void keeper_effect(struct keeper *, const struct effect *);
+
+/* onion_keys.c: in guarded memory. NULL: no memory. */
+struct onion_keys *onion_keys_new(const struct onion_keys *from);
+void onion_keys_free(struct onion_keys *);
+
+/* publish.c: makes the onion key of this time if it is missing, hands the descriptor in when it is due. */
+void publish_check(struct keeper *, instant now);
+/* A file is on disk. */
+void publish_written(struct keeper *, instant now, const struct event *);
+
+#endif

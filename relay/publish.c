@@ -1,0 +1,113 @@
+#include <string.h>
+
+#include "relay/keeper_internal.h"
+
+#define RETRY_AFTER (5 * SECONDS)
+
+static void try_again_at(struct keeper *keeper, instant at) {
+  timer_heap_set(&keeper->timers, &keeper->publish_timer, 1, ID_NONE, at);
+}
+
+static uint8_t current_generation(const struct keeper *keeper, instant now) {
+  return network_onion_generation(&keeper->config.network->timing, wall_clock_date(&keeper->clock, now));
+}
+
+/* [HS-7] All relays rotate at common times: when the next generation begins. */
+static instant next_rotation(const struct keeper *keeper, instant now) {
+  int64_t rotation = keeper->config.network->timing.onion_rotation;
+  struct date date = wall_clock_date(&keeper->clock, now);
+  int64_t left = rotation - date.milliseconds % rotation;
+  return instant_after(now, (uint64_t)left * MILLISECONDS);
+}
+
+/* A new key in front; the oldest goes. Used only after it is on disk, so that what was published survives a crash. */
+static void make_key(struct keeper *keeper, instant now, uint8_t generation) {
+  struct onion_keys *keys = keeper->keys;
+  if (keys->count == ONION_KEYS_KEPT) keys->count--;
+  memmove(&keys->keys[1], &keys->keys[0], keys->count * sizeof keys->keys[0]);
+  keys->count++;
+  keys->keys[0].generation = generation;
+  random_bytes(&keeper->random, keys->keys[0].secret, X25519_BYTES);
+  x25519_public(keys->keys[0].public_key, keys->keys[0].secret);
+  char text[512];
+  size_t len = onion_keys_format(keys, text, sizeof text);
+  struct effect effect = {.kind = EFFECT_WRITE_FILE,
+                          .id = {1, 1},
+                          .name = KEEPER_ONION_KEYS_FILE,
+                          .document = document_new_secret(text, len),
+                          .secret = true};
+  bytes_wipe(text, sizeof text);
+  keeper->keys_sent = false;
+  if (effect.document == NULL) {
+    try_again_at(keeper, instant_after(now, RETRY_AFTER));
+    return;
+  }
+  keeper->keys_write = effect.id;
+  keeper_effect(keeper, &effect);
+}
+
+static void send_keys(struct keeper *keeper) {
+  for (uint32_t i = 0; i < keeper->config.shard_count; i++) {
+    struct effect effect = {.kind = EFFECT_MESSAGE,
+                            .to = i + 1,
+                            .message = {.kind = SHARD_ONION_KEYS, .object = onion_keys_new(keeper->keys)}};
+    if (effect.message.object != NULL) keeper_effect(keeper, &effect);
+  }
+  keeper->keys_sent = true;
+}
+
+/* [DESC-4] The sequence rises with time, and over anything that this relay published before. */
+static uint64_t next_sequence(struct keeper *keeper, struct date date) {
+  uint64_t sequence = date.milliseconds > 0 ? (uint64_t)date.milliseconds : 1;
+  if (sequence <= keeper->last_sequence) sequence = keeper->last_sequence + 1;
+  return keeper->last_sequence = sequence;
+}
+
+static bool publish(struct keeper *keeper, instant now) {
+  struct descriptor descriptor = *keeper->config.descriptor;
+  char text[LIMIT_DESCRIPTOR_BYTES];
+  descriptor.published = wall_clock_date(&keeper->clock, now);
+  descriptor.sequence = next_sequence(keeper, descriptor.published);
+  descriptor.onion_generation = keeper->keys->keys[0].generation;
+  memcpy(descriptor.onion_key, keeper->keys->keys[0].public_key, X25519_BYTES);
+  size_t len = descriptor_format(&descriptor, text, sizeof text);
+  if (len > 0) len = descriptor_sign(text, len, sizeof text, keeper->config.signing_seed->bytes);
+  struct document *document = len == 0 ? NULL : document_new(text, len);
+  if (document == NULL) return false;
+  struct effect write = {.kind = EFFECT_WRITE_FILE, .id = {2, 1}, .name = KEEPER_DESCRIPTOR_FILE, .document = document_take(document)};
+  keeper_effect(keeper, &write);
+  document_release(keeper->descriptor);
+  keeper->descriptor = document_take(document);
+  fetch_publish(keeper->fetch, now, document);
+  return true;
+}
+
+void publish_check(struct keeper *keeper, instant now) {
+  if (!id_is_none(keeper->keys_write) || keeper->stopping) return;
+  uint8_t generation = current_generation(keeper, now);
+  bool is_new = keeper->keys->count == 0 || keeper->keys->keys[0].generation != generation;
+  if (is_new) {
+    make_key(keeper, now, generation);
+    return;
+  }
+  bool changed = !keeper->keys_sent || keeper->descriptor == NULL;
+  if (!keeper->keys_sent) send_keys(keeper);
+  instant at = next_rotation(keeper, now);
+  if (changed && !publish(keeper, now)) at = instant_after(now, RETRY_AFTER);
+  try_again_at(keeper, at);
+}
+
+void publish_written(struct keeper *keeper, instant now, const struct event *event) {
+  if (!id_equal(event->id, keeper->keys_write)) return;
+  keeper->keys_write = ID_NONE;
+  if (event->outcome == OUTCOME_OK) {
+    publish_check(keeper, now);
+    return;
+  }
+  /* The key was not kept: it must not be used. */
+  struct onion_keys *keys = keeper->keys;
+  keys->count--;
+  memmove(&keys->keys[0], &keys->keys[1], keys->count * sizeof keys->keys[0]);
+  trace_write(keeper->config.trace, TRACE_ERROR, "keeper", "the onion keys could not be written: %s", outcome_advice(event->outcome));
+  try_again_at(keeper, instant_after(now, RETRY_AFTER));
+}
