@@ -134,7 +134,6 @@ clean:
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
-<<<<<<< HEAD
 # A network on this machine: AUTHORITIES=4 RELAYS=9 make demo.
 .PHONY: demo
 WEB_SERVER := $(BUILD)/tests/web-server
@@ -144,14 +143,13 @@ $(WEB_SERVER): tests/system/web_server.c
 
 demo: all $(WEB_SERVER)
 	@ONCE=$(ONCE) tests/system/demo.sh $(BUILD)
-=======
+
 # The known answers of our own formats, once more from the second implementation (specs/crypto.md).
 .PHONY: vectors
 vectors:
 	@mkdir -p $(BUILD)
 	python3 -B tests/vectors/reference.py >$(BUILD)/tunic.json
 	diff tests/vectors/tunic.json $(BUILD)/tunic.json
->>>>>>> origin/main
 
 # Post-quantum checks: not part of `make test`, because one needs npm and the network, the other valgrind.
 .PHONY: kem-peer constant-time

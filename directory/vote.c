@@ -1,8 +1,5 @@
 #include "directory/vote.h"
-<<<<<<< HEAD
-=======
 #include "directory/consensus_internal.h"
->>>>>>> origin/main
 
 #include <assert.h>
 #include <stdlib.h>
