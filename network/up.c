@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "io/entropy.h"
+#include "io/launch.h"
 #include "io/loop.h"
 #include "network/command.h"
 #include "network/failure.h"
@@ -74,9 +75,7 @@ static enum outcome have_network(struct up_run *run) {
     struct init_wishes init = run->wishes->init;
     outcome = place_authorities(run, &init);
     if (outcome != OUTCOME_OK) return outcome;
-    instant now = loop_now();
-    struct wall_clock clock = loop_wall_clock(now);
-    outcome = init_network(run->folder, &init, wall_clock_date(&clock, now), &run->random, &run->network, run->complaint);
+    outcome = init_network(run->folder, &init, launch_date(), &run->random, &run->network, run->complaint);
     if (outcome == OUTCOME_OK) progress_done(&run->progress, "made the network `%s`: keys and %s", run->network.name, path);
     return outcome;
   }
