@@ -158,6 +158,7 @@ void driver_turn(struct driver *driver, uint64_t wait) {
   driver_take_effects(driver);
   take_ready(driver);
   exchange_notify(driver->config.exchange, driver->config.index);
+  log_writer_flush(driver->config.log);
 }
 
 void driver_run(struct driver *driver) {
