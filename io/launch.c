@@ -1,8 +1,5 @@
 #include "io/launch.h"
 
-#include <stdio.h>
-#include <string.h>
-
 #include "crypto/aead.h"
 #include "io/control_socket.h"
 #include "io/entropy.h"
@@ -39,10 +36,13 @@ void launch_end(struct launch *launch) {
   *launch = (struct launch){.program = NULL};
 }
 
+struct wall_clock launch_clock(void) {
+  return loop_wall_clock(loop_now());
+}
+
 struct date launch_date(void) {
-  instant now = loop_now();
-  struct wall_clock clock = loop_wall_clock(now);
-  return wall_clock_date(&clock, now);
+  struct wall_clock clock = launch_clock();
+  return clock.date;
 }
 
 void launch_seed(struct launch *launch, uint8_t ret_seed[RANDOM_SEED_BYTES]) {
@@ -97,13 +97,4 @@ enum outcome launch_run(struct launch *launch, const struct machine *machines, u
   control_socket_close(control);
   program_free(program);
   return outcome;
-}
-
-int launch_report(const char *program, enum outcome outcome, const struct complaint *complaint) {
-  int code = outcome_exit_code(outcome);
-  if (code == 0) return 0;
-  fflush(stdout);
-  fprintf(stderr, "%s: %s (%s)\n", program, complaint->text[0] != 0 ? complaint->text : outcome_text(outcome), outcome_name(outcome));
-  fprintf(stderr, "%*s  %s\n", (int)strlen(program), "", outcome_advice(outcome));
-  return code;
 }

@@ -8,6 +8,7 @@
 #include "io/complaint.h"
 #include "io/files.h"
 #include "io/log_writer.h"
+#include "io/loop.h"
 #include "protocol/link.h"
 #include "protocol/machine.h"
 #include "protocol/random.h"
@@ -25,7 +26,8 @@ struct launch {
 enum outcome launch_begin(const char *program, const char *folder, enum trace_level, struct launch *ret, struct complaint *);
 void launch_end(struct launch *); /* zeroed memory is allowed */
 
-/* What the wall clock shows now. */
+/* The wall clock as it is now, and its date. */
+struct wall_clock launch_clock(void);
 struct date launch_date(void);
 /* A seed of its own for a machine. */
 void launch_seed(struct launch *, uint8_t ret_seed[RANDOM_SEED_BYTES]);
@@ -36,8 +38,5 @@ void launch_fill_suites(enum aead_backend, struct link_self *);
  * nothing ran. The machines are the caller's to free, afterwards. */
 enum outcome launch_run(struct launch *, const struct machine *machines, uint32_t count, const struct address *listen,
                         enum connection_kind, struct complaint *);
-
-/* Says on standard error what happened and what to do next, unless it is OK; returns the exit code. */
-int launch_report(const char *program, enum outcome, const struct complaint *);
 
 #endif

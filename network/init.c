@@ -11,15 +11,25 @@
 enum { PATH_BYTES = 4096 };
 
 void init_wish_authorities(struct init_wishes *wishes, uint32_t count, const struct address *first) {
-  char host[ADDRESS_TEXT_BYTES];
-  address_format_host(first, host);
   wishes->authority_count = count < LIMIT_AUTHORITIES ? count : LIMIT_AUTHORITIES;
   for (uint32_t i = 0; i < wishes->authority_count; i++) {
     struct network_authority *authority = &wishes->authorities[i];
     snprintf(authority->name, sizeof authority->name, "a%u", i + 1);
-    snprintf(authority->host, sizeof authority->host, "%s", host);
+    address_format_host(first, authority->host);
     authority->port = (uint16_t)(first->port + i);
   }
+}
+
+enum outcome init_place_authorities(struct init_wishes *wishes, const struct node_addresses *addresses, struct complaint *complaint) {
+  for (uint32_t i = 0; i < wishes->authority_count; i++) {
+    struct address address;
+    if (!node_addresses_find(addresses, wishes->authorities[i].name, &address)) {
+      complain(complaint, "The file of addresses has no line for %s.", wishes->authorities[i].name);
+      return OUTCOME_BAD_SETTING;
+    }
+    address_format_host(&address, wishes->authorities[i].host);
+  }
+  return OUTCOME_OK;
 }
 
 /* The authority's folder with its keys. The ring is the caller's. */

@@ -7,6 +7,7 @@
 
 #include "directory/network_file.h"
 #include "io/files.h"
+#include "network/nodes.h"
 #include "protocol/random.h"
 
 #define NETWORK_FILE "network"
@@ -21,6 +22,9 @@ struct init_wishes {
 
 /* Authorities a1, a2, ... at these addresses, one port after the other. */
 void init_wish_authorities(struct init_wishes *, uint32_t count, const struct address *first);
+
+/* Moves them to the addresses of a list, each keeping its port. */
+enum outcome init_place_authorities(struct init_wishes *, const struct node_addresses *, struct complaint *);
 
 /* Makes FOLDER/NAME/ with keys for each authority, and FOLDER/network. BAD_SETTING: there is a network already, or a wish
  * can't be written into a network file. The file as everyone will read it is returned. */

@@ -56,15 +56,7 @@ static enum outcome check_nothing_runs(struct up_run *run) {
 static enum outcome place_authorities(const struct up_run *run, struct init_wishes *init) {
   struct address first = {.family = ADDRESS_IPV4, .bytes = {127, 0, 0, 1}, .port = run->wishes->port_base};
   init_wish_authorities(init, run->wishes->authorities == 0 ? FIRST_AUTHORITIES : run->wishes->authorities, &first);
-  for (uint32_t i = 0; i < init->authority_count; i++) {
-    struct address address;
-    if (!node_addresses_find(run->addresses, init->authorities[i].name, &address)) {
-      complain(run->complaint, "The file of addresses has no line for %s.", init->authorities[i].name);
-      return OUTCOME_BAD_SETTING;
-    }
-    address_format_host(&address, init->authorities[i].host);
-  }
-  return OUTCOME_OK;
+  return run->addresses == NULL ? OUTCOME_OK : init_place_authorities(init, run->addresses, run->complaint);
 }
 
 static enum outcome have_network(struct up_run *run) {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "io/command_line.h"
 #include "io/key_file.h"
 #include "io/launch.h"
 #include "protocol/limits.h"
@@ -13,7 +14,7 @@
 #include "relay/shard.h"
 
 enum { ONION_KEYS_TEXT_BYTES = 512, MEGABYTE = 1024 * 1024 };
-#define SOFTWARE "tunic-1"
+#define SOFTWARE "tunic-" COMMAND_LINE_VERSION
 
 /* What the machines point to, and they themselves. */
 struct relay {

@@ -332,7 +332,7 @@ def init_never_overwrites():
     folder = tempfile.mkdtemp(prefix="tunic-test-")
     try:
         code, said = run("tunic-network", "init", folder, "--name", "test.net", "--production",
-                         "--authority", "north=192.0.2.1:443", "--authority", "south=directory.example.org:443")
+                         "--authority", "north=192.0.2.1:443,south=directory.example.org:443")
         assert code == 0, said
         with open(os.path.join(folder, "network")) as opened:
             text = opened.read()
