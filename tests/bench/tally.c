@@ -19,7 +19,7 @@ static double now_ms(void) {
 
 static void make_seed(uint8_t ret[32], uint8_t kind, uint32_t number) {
   memset(ret, kind, 32);
-  memcpy(ret, &number, sizeof number);
+  memcpy(ret + 8, &number, sizeof number); /* not where X25519 clamps */
 }
 
 static void make_network(struct network_file *network) {
