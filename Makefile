@@ -110,7 +110,8 @@ fuzz-%:
 #   TEST_SCRIPTS   += tests/NAME           exit status 0 is a pass; each has the machine for itself
 #   TEST_NEEDS     += $(PROGRAMS)          what the scripts want built
 #   SANITIZED_TESTS += NAME                $(BUILD)/tests/NAME once more, with sanitizers
-TEST_SCRIPTS += tests/run_test.py tests/fuzz/standalone_test.py
+TEST_SCRIPTS += tests/run_test.py tests/fuzz/standalone_test.py tests/system/network_test.py
+TEST_NEEDS += $(PROGRAMS) $(BUILD)/tests/web-server
 UNIT_TESTS := $(addprefix unit-,$(UNIT_FOLDERS))
 SANITIZED_TESTS += $(UNIT_TESTS) $(addprefix fuzz-,$(FUZZ_NAMES))
 LINT := tests/lint/lint_test.py tests/lint/lint.py
@@ -128,10 +129,25 @@ test:
 lint:
 	@for script in $(LINT); do $$script || exit 1; done
 
+# The model of the authorities' agreement, checked in full, and its mutants, each caught. Needs spin.
+.PHONY: model
+model:
+	@sh tests/model/run.sh $(BUILD)/model
+
 clean:
 	rm -rf build build-sanitize build-fuzz
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+
+# A network on this machine: AUTHORITIES=4 RELAYS=9 make demo.
+.PHONY: demo
+WEB_SERVER := $(BUILD)/tests/web-server
+$(WEB_SERVER): tests/system/web_server.c
+	@mkdir -p $(@D)
+	$(CC) -std=c17 $(WARNINGS) $(CFLAGS) $(HARDENING) $(LDFLAGS) -o $@ $< -lpthread
+
+demo: all $(WEB_SERVER)
+	@ONCE=$(ONCE) tests/system/demo.sh $(BUILD)
 
 # The known answers of our own formats, once more from the second implementation (specs/crypto.md).
 .PHONY: vectors
