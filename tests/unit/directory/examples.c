@@ -123,7 +123,7 @@ static void make_consensus(const struct network_file *network, const struct vote
   memcpy(input.previous, network->digest, DIGEST_BYTES);
   struct document *text = tally(&input, &header, &outcome);
   cr_assert_eq(outcome, OUTCOME_OK);
-  consensus_sign(&signature, key_of(AUTHORITY), network->id, header.serial, header.epoch, 0, header.digest);
+  consensus_sign(&signature, key_of(AUTHORITY), network->id, header.epoch, 0, header.digest);
   struct document *document = consensus_compose(text, &signature, 1);
   struct consensus *consensus = consensus_parse(network, document_bytes(document), document_len(document), &outcome, NULL);
   cr_assert(consensus, "%s", outcome_name(outcome));
