@@ -190,5 +190,6 @@ int main(int argc, char **argv) {
       {"wait", run_wait, "until traffic can pass"},
       {"down", run_down, "stops what up started"},
   };
+  if (!crypto_start()) return outcome_exit_code(OUTCOME_SYSTEM_FAILED);
   return command_line_run("tunic-network", COMMANDS, sizeof COMMANDS / sizeof COMMANDS[0], argc, argv);
 }
