@@ -157,7 +157,7 @@ void circuit_pool_failed(struct client *client, struct circuit *circuit, instant
 
 /* ---- what is there, what is needed ---- */
 
-/* Circuits that should go: used and old and idle, or fresh but on a link that is to end. */
+/* [BUILD-4] Circuits that should go: used and old and idle, or fresh but on a link that is to end. */
 static void close_old(struct client *client, instant now) {
   struct circuit *circuit;
   uint32_t cursor = 0;
@@ -170,7 +170,7 @@ static void close_old(struct client *client, instant now) {
   }
 }
 
-/* A circuit that is being built for this isolation, or can be: then it is. */
+/* [BUILD-2] A circuit that is being built for this isolation, or can be: then it is. */
 static bool is_coming(const struct client *client, const struct client_stream *stream) {
   struct circuit *circuit, *free = NULL;
   uint32_t cursor = 0;
@@ -268,5 +268,7 @@ void circuit_pool_run(struct client *client, instant now) {
   close_old(client, now);
   serve_waiting(client, now, may_begin);
   if (may_begin) build_spares(client, now);
+  /* [FETCH-3] With too few relays for a path, the next consensus is wanted soon. */
+  fetch_set_eager(client->fetch, now, may_begin && client->cause == OUTCOME_NOT_ENOUGH_RELAYS);
   set_timer(client, now);
 }

@@ -28,7 +28,7 @@ uint8_t client_stage(const struct client *client) {
   return STAGE_GUARD;
 }
 
-/* [OUT-5] Why not ready. */
+/* Why not ready. */
 static enum outcome why(const struct client *client, instant now) {
   enum outcome state = fetch_state(client->fetch, now);
   if (fetch_consensus(client->fetch) == NULL) return state == OUTCOME_OK ? OUTCOME_NO_CONSENSUS : state;

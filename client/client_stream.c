@@ -212,7 +212,7 @@ void client_stream_begin(struct client *client, struct client_stream *stream, st
   set_timer(client, stream, instant_after(now, ANSWER_TIME));
   size_t len = target_encode(&stream->target, body);
   if (!send_small(client, stream, now, stream->only_resolve ? MESSAGE_RESOLVE : MESSAGE_BEGIN, body, len)) return;
-  client_stream_pump(client, stream, now);
+  client_stream_pump(client, stream, now); /* [STREAM-3] */
   if (stream->state == STREAM_BEGUN) client_stream_send_eof(client, stream, now);
   client_stream_ready(client, stream);
 }

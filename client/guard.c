@@ -74,6 +74,7 @@ bool guard_sample_update(struct guard_sample *sample, const struct consensus *co
   return changed;
 }
 
+/* [GUARD-7] */
 int guard_sample_next(const struct guard_sample *sample, instant now, int from) {
   for (uint32_t i = (uint32_t)from; i < sample->count; i++)
     if (is_listed(&sample->guards[i]) && sample->guards[i].retry_at <= now) return (int)i;

@@ -74,9 +74,8 @@ struct agreement {
   uint64_t certificate_version;
   uint8_t certificate_from;
   bool is_announced; /* DECIDED or BEHIND left */
-  bool is_decided_here; /* it was DECIDED: not asked for again */
 
-  instant opens_at, opened_at, view_ends, propose_at, status_at;
+  instant opens_at, opened_at, view_ends, propose_at, status_at, announce_at;
   bool wants_early;
   bool is_late; /* the moment for slow votes has passed in this view */
 
@@ -96,6 +95,7 @@ void agreement_begin_epoch(struct agreement *, instant now, uint64_t epoch, cons
 bool agreement_may_speak(const struct agreement *);
 bool agreement_is_over(const struct agreement *); /* this epoch is decided, its consensus not yet adopted */
 uint32_t agreement_leader(const struct agreement *, uint32_t view);
+uint64_t agreement_view_length(const struct agreement *);
 uint64_t agreement_status_period(const struct agreement *);
 /* The record changed in a way that what leaves from now on rests on. */
 void agreement_ballot_changed(struct agreement *);

@@ -41,7 +41,8 @@ struct keeper *keeper_new(const struct keeper_config *config) {
     keeper_free(keeper);
     return NULL;
   }
-  if (config->consensus != NULL) fetch_set_consensus(keeper->fetch, 0, config->consensus);
+  if (config->consensus != NULL) /* [FETCH-1] */
+    fetch_set_consensus(keeper->fetch, 0, config->consensus);
   return keeper;
 }
 

@@ -186,12 +186,19 @@ static void free_event(struct sim_event *event) {
   if (event->endpoint != NULL) wire_release(event->endpoint);
 }
 
+static void drop_message(struct sim *sim, const struct event *event) {
+  if (event == NULL || event->kind != EVENT_MESSAGE) return;
+  if (sim->drop_message != NULL) sim->drop_message(&event->message);
+  else free(event->message.object);
+}
+
 void sim_wipe(struct sim *sim) {
   struct list_node *node;
   for (node = list_first(&sim->hosts); node != NULL; node = list_after(&sim->hosts, node))
     if (LIST_OBJECT(node, struct sim_host, node)->is_up) sim_kill(LIST_OBJECT(node, struct sim_host, node));
   while (sim->heap_count > 0) {
     struct sim_event event = take_first(sim);
+    drop_message(sim, event.event);
     free_event(&event);
   }
   while ((node = list_take_first(&sim->hosts)) != NULL) {
@@ -223,8 +230,8 @@ static void happen(struct sim *sim, struct sim_event *event) {
   case SIM_GIVE_EVENT:
     if (event->host->is_up && event->machine < event->host->machine_count) {
       sim_event(event->host, event->machine, event->event);
-    } else if (event->event->kind == EVENT_MESSAGE) {
-      free(event->event->message.object);
+    } else {
+      drop_message(sim, event->event);
     }
     return;
   }

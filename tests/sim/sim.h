@@ -58,6 +58,8 @@ struct sim {
   bool (*invariant)(struct sim *, struct sim_host *);
   /* May change bytes on their way (attacks); called for each chunk. NULL: nobody does. */
   void (*tamper)(struct sim *, struct sim_host *from, struct sim_host *to, uint8_t *bytes, size_t len);
+  /* Frees what a message carries that nobody will get. NULL: it is malloc's. */
+  void (*drop_message)(const struct machine_message *);
   void *scenario;
   bool broken;
 };

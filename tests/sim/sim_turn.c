@@ -71,6 +71,33 @@ static void take_effects(struct sim_host *host, uint32_t machine) {
   while (m->verbs->next_effect(m->self, &effect)) perform(host, machine, &effect);
 }
 
+/* What a turn looks at: the machine's endpoints as they are now, each held, since any of them may be closed on the way. */
+struct snapshot { struct sim_endpoint **endpoints; size_t count; };
+
+static struct snapshot snapshot_take(struct sim_host *host, uint32_t machine, bool (*wanted)(const struct sim_endpoint *)) {
+  struct snapshot snapshot = {0};
+  for (struct list_node *node = list_first(&host->endpoints); node != NULL; node = list_after(&host->endpoints, node)) {
+    struct sim_endpoint *endpoint = LIST_OBJECT(node, struct sim_endpoint, of_host);
+    if (endpoint->machine != machine || !wanted(endpoint)) continue;
+    snapshot.endpoints = realloc(snapshot.endpoints, (snapshot.count + 1) * sizeof(struct sim_endpoint *));
+    if (snapshot.endpoints == NULL) abort();
+    snapshot.endpoints[snapshot.count++] = endpoint;
+    endpoint->references++;
+  }
+  return snapshot;
+}
+
+static void snapshot_release(struct snapshot *snapshot) {
+  for (size_t i = 0; i < snapshot->count; i++) wire_release(snapshot->endpoints[i]);
+  free(snapshot->endpoints);
+}
+
+static bool has_output(const struct sim_endpoint *endpoint) { return endpoint->has_output; }
+
+static bool has_input(const struct sim_endpoint *endpoint) {
+  return endpoint->arrived_len > 0 || (endpoint->eof_arrived && !endpoint->eof_given);
+}
+
 /* [MACH-5] */
 static void transmit_ready(struct sim_host *host, uint32_t machine) {
   struct machine *m = &host->machines[machine];
@@ -79,29 +106,21 @@ static void transmit_ready(struct sim_host *host, uint32_t machine) {
     struct sim_endpoint *endpoint = wire_find(host, machine, id);
     if (endpoint != NULL) endpoint->has_output = true;
   }
-  struct list_node *next;
-  for (struct list_node *node = list_first(&host->endpoints); node != NULL; node = next) {
-    struct sim_endpoint *endpoint = LIST_OBJECT(node, struct sim_endpoint, of_host);
-    next = list_after(&host->endpoints, node);
-    if (endpoint->machine == machine && endpoint->has_output) wire_transmit(endpoint);
-  }
+  struct snapshot snapshot = snapshot_take(host, machine, has_output);
+  for (size_t i = 0; i < snapshot.count; i++)
+    if (!snapshot.endpoints[i]->dead) wire_transmit(snapshot.endpoints[i]);
+  snapshot_release(&snapshot);
 }
 
 static void receive_all(struct sim_host *host, uint32_t machine) {
   static _Thread_local uint8_t buffer[SIM_BUFFER_BYTES + 32 * 1024];
-  struct list_node *next;
-  for (struct list_node *node = list_first(&host->endpoints); node != NULL; node = next) {
-    struct sim_endpoint *endpoint = LIST_OBJECT(node, struct sim_endpoint, of_host);
-    next = list_after(&host->endpoints, node);
-    bool waits = endpoint->arrived_len > 0 || (endpoint->eof_arrived && !endpoint->eof_given);
-    if (endpoint->machine == machine && waits) {
-      endpoint->references++; /* the machine may close it */
-      wire_receive(endpoint, buffer);
-      take_effects(host, machine);
-      wire_release(endpoint);
-      next = list_first(&host->endpoints) == NULL ? NULL : next;
-    }
+  struct snapshot snapshot = snapshot_take(host, machine, has_input);
+  for (size_t i = 0; i < snapshot.count; i++) {
+    if (snapshot.endpoints[i]->dead || snapshot.endpoints[i]->machine != machine) continue;
+    wire_receive(snapshot.endpoints[i], buffer);
+    take_effects(host, machine);
   }
+  snapshot_release(&snapshot);
 }
 
 void turn_run(struct sim_host *host, uint32_t machine) {

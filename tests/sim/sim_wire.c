@@ -144,8 +144,8 @@ void wire_arrives(struct sim *sim, const struct sim_event *event) {
   if (endpoint->host->is_cut || (endpoint->peer != NULL && endpoint->peer->host->is_cut)) {
     /* The wire holds what it has until the cut is over. */
     uint8_t *bytes = NULL;
-    if (event->len > 0 && (bytes = malloc(event->len)) == NULL) abort();
-    if (event->len > 0) memcpy(bytes, event->bytes, event->len);
+    if (event->bytes != NULL && (bytes = malloc(event->len)) == NULL) abort();
+    if (event->bytes != NULL) memcpy(bytes, event->bytes, event->len);
     sim_plan(sim, (struct sim_event){.at = sim->now + SECONDS / 4, .kind = event->kind, .host = event->host, .endpoint = endpoint, .bytes = bytes, .len = event->len});
     return;
   }

@@ -169,7 +169,8 @@ static void crash(struct agreement_network *net, uint8_t place) {
     if (below(net, 2)) node->decided = (struct agreement_certificate){0}; /* and all else on that disk */
     witness_forget_epoch(net->witness, place);
   }
-  schedule(net, (struct sim_event){.at = instant_after(net->now, below(net, 2 * net->options.timing.view_most)), .name = EVENT_RESTART, .node = place});
+  instant back = instant_after(net->now, below(net, 2 * net->options.timing.view_most));
+  schedule(net, (struct sim_event){.at = instant_earlier(back, net->options.storm_ends), .name = EVENT_RESTART, .node = place});
 }
 
 static bool is_audience(const struct sim_node *node, uint32_t twin, uint32_t to) { return (node->audience >> to & 1) == (twin == 0); }
