@@ -105,6 +105,14 @@ fuzz-%:
 	build-fuzz/tests/libfuzzer-$* -max_total_time=$(SECONDS) -max_len=4096 -artifact_prefix=build-fuzz/$*- \
 	  build-fuzz/corpus/$* $(wildcard tests/fuzz/corpus/$*)
 
+# One script for both drivers: io/driver on loopback and the simulator.
+CONFORMANCE_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/sim/conformance*.c) $(addprefix tests/sim/,sim.c sim_turn.c sim_wire.c))
+$(BUILD)/tests/sim/conformance_loopback.o: ALL_CFLAGS += -D_GNU_SOURCE
+$(BUILD)/tests/conformance: $(CONFORMANCE_OBJECTS) $(LIBRARY)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+TEST_PROGRAMS += $(BUILD)/tests/conformance
+SANITIZED_TESTS += conformance
+
 # Everything that is checked. To register more, above this block:
 #   TEST_PROGRAMS  += $(BUILD)/tests/NAME  says `N passed, N failed` last; two run side by side
 #   TEST_SCRIPTS   += tests/NAME           exit status 0 is a pass; each has the machine for itself
