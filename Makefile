@@ -44,7 +44,7 @@ GNU_FOLDERS := io network
 .PHONY: all packages clean
 
 all: packages
-	@$(MAKE) --no-print-directory $(PROGRAMS)
+	@$(MAKE) --no-print-directory $(if $(Q),--silent) $(PROGRAMS)
 
 # What a fresh Debian 12 machine lacks is installed, and named.
 packages:
@@ -64,7 +64,8 @@ $(BUILD)/tunic-relay: $(BUILD)/relay/main.o $(LIBRARY)
 $(BUILD)/tunic-directory: $(BUILD)/directory/main.o $(LIBRARY)
 $(BUILD)/tunic-network: $(BUILD)/network/main.o $(LIBRARY)
 $(PROGRAMS):
-	$(CC) $(CFLAGS) $(LDFLAGS) -pie -o $@ $^ $(LIBS)
+	$(if $(Q),@echo '  ld $@')
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pie -o $@ $^ $(LIBS)
 
 # Unit tests: one program per folder; `make unit-protocol` builds and runs one.
 # protocol's tests make chosen allocations fail (tests/unit/protocol/failing_allocator.h).
@@ -152,7 +153,8 @@ clean:
 WEB_SERVER := $(BUILD)/tests/web-server
 $(WEB_SERVER): tests/system/web_server.c
 	@mkdir -p $(@D)
-	$(CC) -std=c17 $(WARNINGS) $(CFLAGS) $(HARDENING) $(LDFLAGS) -o $@ $< -lpthread
+	$(if $(Q),@echo '  cc $<')
+	$(Q)$(CC) -std=c17 $(WARNINGS) $(CFLAGS) $(HARDENING) $(LDFLAGS) -o $@ $< -lpthread
 
 demo: all $(WEB_SERVER)
 	@ONCE=$(ONCE) tests/system/demo.sh $(BUILD)
