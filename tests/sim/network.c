@@ -1,5 +1,6 @@
 #include "tests/sim/network.h"
 
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,13 +91,14 @@ static struct consensus *stored_consensus(const struct node *node, const char *n
 static void start_authority(struct node *node) {
   struct sim *sim = &node->network->sim;
   const struct document *ballot = sim_file(node->host, AUTHORITY_BALLOT_FILE);
+  bool took_part = sim_file(node->host, AUTHORITY_CONSENSUS_FILE) != NULL;
   struct authority_config config = {.self = &node->self,
                                     .network = &node->network->file,
                                     .identity_seed = node->identity_key,
                                     .own = node->index - 1,
                                     .budget = &node->budget,
                                     .trace = &sim->trace,
-                                    .ballot_state = ballot == NULL ? AGREEMENT_BALLOT_NEW : AGREEMENT_BALLOT_READ,
+                                    .ballot_state = ballot != NULL ? AGREEMENT_BALLOT_READ : took_part ? AGREEMENT_BALLOT_LOST : AGREEMENT_BALLOT_NEW,
                                     .ballot = ballot == NULL ? NULL : document_bytes(ballot),
                                     .ballot_len = ballot == NULL ? 0 : document_len(ballot),
                                     .consensus = stored_consensus(node, AUTHORITY_CONSENSUS_FILE)};
@@ -134,6 +136,14 @@ static void describe(struct node *node) {
   node->descriptor = d;
 }
 
+static uint64_t last_sequence(const struct node *node) {
+  static _Thread_local struct descriptor last;
+  const struct document *file = sim_file(node->host, KEEPER_DESCRIPTOR_FILE);
+  if (file == NULL) return 0;
+  if (descriptor_parse(node->network->file.id, document_bytes(file), document_len(file), &last, NULL) != OUTCOME_OK) abort();
+  return last.sequence;
+}
+
 static void start_relay(struct node *node) {
   struct sim *sim = &node->network->sim;
   struct onion_keys keys = {0};
@@ -147,6 +157,7 @@ static void start_relay(struct node *node) {
                                  .descriptor = node->descriptor,
                                  .signing_seed = node->signing_key,
                                  .onion_keys = &keys,
+                                 .last_sequence = last_sequence(node),
                                  .consensus = stored_consensus(node, KEEPER_CONSENSUS_FILE)};
   sim_seed(sim, keeper.seed);
   node->keeper = keeper_new(&keeper);
@@ -235,6 +246,16 @@ void network_kill(struct node *node) {
   sim_kill(node->host);
 }
 
+/* What shards and keepers tell each other is not malloc's alone. */
+static void drop_message(const struct machine_message *message) {
+  switch ((enum relay_message_kind)message->kind) {
+  case SHARD_CONSENSUS: consensus_release(message->object); return;
+  case SHARD_ONION_KEYS: sodium_free(message->object); return;
+  case KEEPER_LINK_CLOSED:
+  case KEEPER_FIGURES: free(message->object); return;
+  }
+}
+
 /* Counts that agree with what is there, after every turn. */
 static bool is_consistent(struct sim *sim, struct sim_host *host) {
   const struct node *node = host->owner;
@@ -252,6 +273,7 @@ void network_init(struct network *network, uint64_t seed, const struct network_o
   list_init(&network->nodes);
   network->sim.scenario = network;
   network->sim.invariant = is_consistent;
+  network->sim.drop_message = drop_message;
   for (uint32_t i = 1; i <= options->authorities; i++) add_node(network, NODE_AUTHORITY, "a", i);
   fill_file(network);
   for (uint32_t i = 1; i <= options->relays; i++) add_node(network, NODE_RELAY, "r", i);

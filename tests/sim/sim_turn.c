@@ -29,8 +29,17 @@ static void resolve(struct sim_host *host, uint32_t machine, const struct effect
 
 static void write_file(struct sim_host *host, uint32_t machine, const struct effect *effect) {
   struct event event = {.kind = EVENT_WRITTEN, .id = effect->id, .outcome = OUTCOME_OK};
-  sim_put_file(host, effect->name, effect->document);
-  give_later(host, machine, MILLISECONDS, &event);
+  size_t len = strlen(effect->name) + 1;
+  uint8_t *name = malloc(len);
+  if (name == NULL) abort();
+  memcpy(name, effect->name, len);
+  uint64_t after = host->write_time / 2;
+  sim_plan(host->sim, (struct sim_event){.at = instant_after(host->sim->now, after),
+                                         .kind = SIM_RENAME,
+                                         .host = host,
+                                         .document = effect->document,
+                                         .bytes = name});
+  give_later(host, machine, host->write_time, &event);
 }
 
 static void pass_message(struct sim_host *host, uint32_t machine, const struct effect *effect) {
