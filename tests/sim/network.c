@@ -57,6 +57,7 @@ static void fill_file(struct network *network) {
   file->expires = (struct date){network->sim.wall_ms_at_zero + INT64_C(10) * 365 * 86400 * 1000};
   if (network->options.production) network_timing_production(&file->timing);
   else network_timing_lab(&file->timing);
+  if (network->options.interval_ms > 0) file->timing.interval = network->options.interval_ms;
   file->authority_count = network->options.authorities;
   for (uint32_t i = 0; i < file->authority_count; i++) {
     char name[SIM_NAME_BYTES], host[ADDRESS_TEXT_BYTES];
@@ -257,7 +258,7 @@ static void drop_message(const struct machine_message *message) {
 }
 
 /* Counts that agree with what is there, after every turn. */
-static bool is_consistent(struct sim *sim, struct sim_host *host) {
+bool network_is_consistent(struct sim *sim, struct sim_host *host) {
   const struct node *node = host->owner;
   (void)sim;
   for (uint32_t i = 0; node->keeper != NULL && i < node->shard_count; i++)
@@ -272,7 +273,7 @@ void network_init(struct network *network, uint64_t seed, const struct network_o
   network->options = *options;
   list_init(&network->nodes);
   network->sim.scenario = network;
-  network->sim.invariant = is_consistent;
+  network->sim.invariant = network_is_consistent;
   network->sim.drop_message = drop_message;
   for (uint32_t i = 1; i <= options->authorities; i++) add_node(network, NODE_AUTHORITY, "a", i);
   fill_file(network);
@@ -322,9 +323,8 @@ bool network_client_is_ready(const struct node *node) {
 
 static bool all_ready(struct sim *sim, void *context) {
   struct network *network = context;
-  static _Thread_local uint64_t calls;
   (void)sim;
-  if (++calls % 8 != 0) return false;
+  if (++network->asked % 8 != 0) return false;
   for (struct list_node *n = list_first(&network->nodes); n != NULL; n = list_after(&network->nodes, n)) {
     struct node *node = LIST_OBJECT(n, struct node, list);
     if (node->role == NODE_CLIENT && node->client != NULL && !network_client_is_ready(node)) return false;

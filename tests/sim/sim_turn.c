@@ -113,7 +113,10 @@ static void transmit_ready(struct sim_host *host, uint32_t machine) {
   struct id id;
   while (m->verbs->next_ready(m->self, &id)) {
     struct sim_endpoint *endpoint = wire_find(host, machine, id);
-    if (endpoint != NULL) endpoint->has_output = true;
+    if (endpoint == NULL) continue;
+    endpoint->has_output = true;
+    /* There may be room again for what it left. */
+    if (has_input(endpoint)) sim_plan_turn(host, machine, instant_after(host->sim->now, 10 * MICROSECONDS));
   }
   struct snapshot snapshot = snapshot_take(host, machine, has_output);
   for (size_t i = 0; i < snapshot.count; i++)
