@@ -113,6 +113,19 @@ $(BUILD)/tests/conformance: $(CONFORMANCE_OBJECTS) $(LIBRARY)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 TEST_PROGRAMS += $(BUILD)/tests/conformance
 SANITIZED_TESTS += conformance
+# Simulated networks: scenarios, and one from its seed: make sim SEED=7
+SIM_OBJECTS := $(patsubst %,$(BUILD)/tests/sim/%.o,apps network sim sim_turn sim_wire)
+SCENARIO_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/sim/scenario*.c tests/sim/directory_watch.c))
+SEED ?= 1
+.PHONY: sim
+sim: $(BUILD)/tests/sim/run
+	$(BUILD)/tests/sim/run $(SEED)
+$(BUILD)/tests/sim/run: $(BUILD)/tests/sim/run.o $(SIM_OBJECTS) $(LIBRARY)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+$(BUILD)/tests/sim/scenario.o: ALL_CFLAGS += -D_GNU_SOURCE
+$(BUILD)/tests/scenarios: $(SCENARIO_OBJECTS) $(SIM_OBJECTS) $(LIBRARY)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+TEST_PROGRAMS += $(BUILD)/tests/scenarios
 
 # Everything that is checked. To register more, above this block:
 #   TEST_PROGRAMS  += $(BUILD)/tests/NAME  says `N passed, N failed` last; two run side by side
@@ -181,12 +194,3 @@ $(BUILD)/tests/constant-time: tests/vectors/constant_time.c $(wildcard crypto/*.
 	$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) -DTUNIC_CHECK_CONSTANT_TIME=1 $(LDFLAGS) -o $@ $(filter %.c,$^) $(LIBS)
 constant-time: $(BUILD)/tests/constant-time
 	tests/vectors/constant_time.sh $<
-
-# One simulated network from its seed: make sim SEED=7
-SIM_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/sim/run.c tests/sim/conformance%,$(wildcard tests/sim/*.c)))
-SEED ?= 1
-.PHONY: sim
-sim: $(BUILD)/tests/sim/run
-	$(BUILD)/tests/sim/run $(SEED)
-$(BUILD)/tests/sim/run: $(BUILD)/tests/sim/run.o $(SIM_OBJECTS) $(LIBRARY)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)

@@ -430,6 +430,10 @@ struct machine client_machine(struct client *client) {
   return (struct machine){client, &verbs};
 }
 
+const struct consensus *client_consensus(const struct client *client) {
+  return fetch_consensus(client->fetch);
+}
+
 bool client_is_consistent(const struct client *client) {
   uint32_t sides = 0, cursor = 0, count;
   struct id id;

@@ -300,3 +300,7 @@ static const struct machine_verbs verbs = {
 struct machine keeper_machine(struct keeper *keeper) {
   return (struct machine){keeper, &verbs};
 }
+
+const struct consensus *keeper_consensus(const struct keeper *keeper) {
+  return fetch_consensus(keeper->fetch);
+}
