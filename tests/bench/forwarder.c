@@ -1,6 +1,6 @@
 /* A plain TCP forwarder: what relaying costs without any secret, the floor under every chain of proxies.
  *
- *   forwarder PORT NEXT_PORT     on 127.0.0.1; says `ready` when it listens; ends with SIGTERM
+ *   forwarder ADDRESS PORT NEXT_ADDRESS NEXT_PORT     says `ready` when it listens; ends with SIGTERM
  *
  * Four in a row stand for a client and three relays. One loop without threads, like a relay's shard; large reads, and
  * what the next socket does not take at once stays in the connection's buffer, so that nothing is read in vain.
@@ -35,10 +35,6 @@ struct connection {
   bool is_closed;
   struct connection *next_closed;
 };
-
-static struct sockaddr_in loopback(uint16_t port) {
-  return (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-}
 
 /* Moves what both sockets allow; false when the connection is broken. */
 static bool pump(struct flow *flow, int from, int to) {
@@ -81,11 +77,10 @@ static void connection_free(struct connection *connection) {
   free(connection);
 }
 
-static void accept_one(int listener, int epoll, uint16_t next_port) {
+static void accept_one(int listener, int epoll, const struct sockaddr_in *next) {
   int down = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC), on = 1;
   if (down < 0) return;
   int up = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  struct sockaddr_in next = loopback(next_port);
   struct connection *connection = calloc(1, sizeof *connection);
   if (connection == NULL) exit(1);
   for (int i = 0; i < 2; i++) {
@@ -94,7 +89,7 @@ static void accept_one(int listener, int epoll, uint16_t next_port) {
     if (connection->flows[i].buffer == NULL) exit(1);
     setsockopt(connection->ends[i].fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   }
-  if (up < 0 || (connect(up, (struct sockaddr *)&next, sizeof next) != 0 && errno != EINPROGRESS)) {
+  if (up < 0 || (connect(up, (const struct sockaddr *)next, sizeof *next) != 0 && errno != EINPROGRESS)) {
     connection_free(connection);
     return;
   }
@@ -109,7 +104,7 @@ static bool serve(struct connection *connection, int epoll) {
   return connection->flows[0].is_over && connection->flows[1].is_over;
 }
 
-static void run(int listener, int epoll, uint16_t next_port) {
+static void run(int listener, int epoll, const struct sockaddr_in *next) {
   struct epoll_event events[EVENTS];
   for (;;) {
     int count = epoll_wait(epoll, events, EVENTS, -1);
@@ -117,7 +112,7 @@ static void run(int listener, int epoll, uint16_t next_port) {
     for (int i = 0; i < count; i++) {
       const struct end *end = events[i].data.ptr;
       if (end == NULL) {
-        accept_one(listener, epoll, next_port);
+        accept_one(listener, epoll, next);
         continue;
       }
       struct connection *connection = end->connection;
@@ -128,28 +123,26 @@ static void run(int listener, int epoll, uint16_t next_port) {
       closed = connection;
     }
     while (closed != NULL) {
-      struct connection *next = closed->next_closed;
+      struct connection *after = closed->next_closed;
       connection_free(closed);
-      closed = next;
+      closed = after;
     }
   }
 }
 
-static uint16_t port_of(const char *text) {
+static bool read_address(const char *host, const char *port, struct sockaddr_in *ret) {
   char *end;
-  long value = strtol(text, &end, 10);
-  if (*end == 0 && value > 0 && value < 65536) return (uint16_t)value;
-  fprintf(stderr, "%s is no port\n", text);
-  exit(2);
+  long value = strtol(port, &end, 10);
+  *ret = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)value)};
+  return inet_pton(AF_INET, host, &ret->sin_addr) == 1 && *end == 0 && value > 0 && value < 65536;
 }
 
 int main(int argc, char **argv) {
-  if (argc != 3) {
-    fprintf(stderr, "usage: forwarder PORT NEXT_PORT\n");
+  struct sockaddr_in own, next;
+  if (argc != 5 || !read_address(argv[1], argv[2], &own) || !read_address(argv[3], argv[4], &next)) {
+    fprintf(stderr, "usage: forwarder ADDRESS PORT NEXT_ADDRESS NEXT_PORT\n");
     return 2;
   }
-  struct sockaddr_in own = loopback(port_of(argv[1]));
-  uint16_t next_port = port_of(argv[2]);
   int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), epoll = epoll_create1(EPOLL_CLOEXEC), on = 1;
   struct epoll_event accepts = {.events = EPOLLIN, .data.ptr = NULL};
   if (listener < 0 || epoll < 0 || setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
@@ -160,5 +153,5 @@ int main(int argc, char **argv) {
   }
   printf("ready\n");
   fflush(stdout);
-  run(listener, epoll, next_port);
+  run(listener, epoll, &next);
 }

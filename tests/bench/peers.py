@@ -51,7 +51,7 @@ def measure_round(system, server, seconds):
     built = system.circuit_build_ms()
     if built:
         found["circuit_build_ms"] = sorted(built)[len(built) // 2]
-    found["relay_resident_MB"] = max(resident_mb(pid) for name, pid in pids.items() if name[0] in "rxf")
+    found["relay_resident_MB"] = max(resident_mb(pid) for name, pid in pids.items() if name[0] in "rx")
     return found
 
 

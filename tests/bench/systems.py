@@ -54,6 +54,9 @@ def free_ports(count):
 class Place:
     """Where nodes live: all on loopback. A laboratory of namespaces is another one (wan.py)."""
 
+    hosts = ()        # those with an address of their own
+    exec_prefix = ""  # puts a program on {name}
+
     def address(self, _name):
         return "127.0.0.1"
 
@@ -70,8 +73,8 @@ class Processes:
 
     def start(self, name, command, host=None, **options):
         command = ["setpriv", "--pdeathsig", "KILL", "--", *self.place.prefix(host or name), *map(str, command)]
-        options = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, **options}
-        self.children[name] = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True, **options)
+        options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, **options}
+        self.children[name] = subprocess.Popen(command, start_new_session=True, **options)
         return self.children[name]
 
     def pids(self):
@@ -151,6 +154,7 @@ class WebServer(System):
         super().__init__(place)
         self.host = host
         self.port = 0
+        self.url_text = ""
 
     def up(self):
         address = self.place.address(self.host)
@@ -172,24 +176,23 @@ class PlainChain(System):
 
     name = "plain"
     note = "four plain forwarders in a row, no proxy, no secrets"
-    LENGTH = 4
+    HOSTS = ("c1", "r1", "r2", "x1")
 
-    def __init__(self, server):
-        super().__init__()
+    def __init__(self, server, place=None):
+        super().__init__(place)
         self.server = server
-        self.base = 0
+        self.base = free_ports(len(self.HOSTS))
 
     def up(self):
-        self.base = free_ports(self.LENGTH)
-        for i in range(self.LENGTH):
-            after = self.base + i + 1 if i + 1 < self.LENGTH else self.server.port
-            child = self.processes.start(f"f{i + 1}", [f"{BUILD}/tests/forwarder", self.base + i, after],
-                                         stdout=subprocess.PIPE, text=True)
+        places = [(self.place.address(host), self.base + i) for i, host in enumerate(self.HOSTS)]
+        places.append((self.place.address(self.server.host), self.server.port))
+        for host, own, after in zip(self.HOSTS, places, places[1:]):
+            child = self.processes.start(host, [f"{BUILD}/tests/forwarder", *own, *after], stdout=subprocess.PIPE, text=True)
             if child.stdout.readline() != "ready\n":
                 raise SystemFailed("a forwarder did not start")
 
     def url(self, _server):
-        return f"http://127.0.0.1:{self.base}"
+        return f"http://{self.place.address(self.HOSTS[0])}:{self.base}"
 
 
 class TunicNetwork(System):
@@ -198,13 +201,11 @@ class TunicNetwork(System):
     AUTHORITIES, RELAYS, EXITS = 1, 2, 1
     UP_S = 120
 
-    def __init__(self, aead, place=None, hosts=None, exec_prefix=None):
+    def __init__(self, aead, place=None):
         super().__init__(place)
         self.aead = aead
         self.name = f"tunic, {aead}"
         self.note = f"`tunic-network up`, --aead {aead}"
-        self.hosts = hosts  # names of nodes, when they are not all on loopback
-        self.exec_prefix = exec_prefix
         self.network = os.path.join(self.folder, "net")
 
     def run(self, *words):
@@ -219,13 +220,13 @@ class TunicNetwork(System):
 
     def placed(self):
         """The options that put nodes on their hosts, and the client's address there."""
-        if not self.hosts:
+        if not self.place.hosts:
             base = free_ports(self.AUTHORITIES + self.RELAYS + self.EXITS + 1)
             return ["--port-base", base], f"127.0.0.1:{base + self.AUTHORITIES + self.RELAYS + self.EXITS}"
         listed = os.path.join(self.folder, "addresses")
         with open(listed, "w") as opened:
-            opened.writelines(f"{name} {self.place.address(name)}\n" for name in self.hosts)
-        return ["--addresses", listed, "--exec", self.exec_prefix], "127.0.0.1:9150"
+            opened.writelines(f"{name} {self.place.address(name)}\n" for name in self.place.hosts)
+        return ["--addresses", listed, "--exec", self.place.exec_prefix], "127.0.0.1:9150"
 
     def up(self):
         options, self.socks = self.placed()
