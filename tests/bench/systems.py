@@ -2,6 +2,7 @@
 
 A system has `name`, `socks` (None: no proxy), `url(server)`, `pids()` by node, `circuit_build_ms()` and `note`.
 """
+import json
 import os
 import random
 import shutil
@@ -240,6 +241,12 @@ class TunicNetwork(System):
     def pids(self):
         with open(os.path.join(self.network, "pids")) as opened:
             return {line.split()[0]: int(line.split()[1]) for line in opened if line.strip()}
+
+    def circuit_build_ms(self):
+        done = subprocess.run([f"{BUILD}/tunic", "status", "--json", "--data", os.path.join(self.network, "c1")],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        figure = json.loads(done.stdout)["figures"].get("circuit_build_ms") if done.returncode == 0 else None
+        return [figure] if figure else []
 
     def down(self):
         if not os.path.exists(os.path.join(self.network, "pids")):
