@@ -4,7 +4,7 @@
 #   make test       unit tests, vectors, simulated networks, programs on loopback, lint
 #   make demo       a network on this machine that carries real traffic (ONCE=1: ends after the transfer)
 #   make sim SEED=n one simulated network from its seed
-#   make bench      costs, one `name value` a line
+#   make bench      costs, one `name value` a line; make bench-peers, make bench-wan: beside tor
 #   make lint       layers, sizes, banned calls, rules of specs/; a part of `make test`
 #   make fuzz-NAME  tests/fuzz/NAME.c under libFuzzer for SECONDS=30
 #   make V=1        every command in full
@@ -194,3 +194,22 @@ $(BUILD)/tests/constant-time: tests/vectors/constant_time.c $(wildcard crypto/*.
 	$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) -DTUNIC_CHECK_CONSTANT_TIME=1 $(LDFLAGS) -o $@ $(filter %.c,$^) $(LIBS)
 constant-time: $(BUILD)/tests/constant-time
 	tests/vectors/constant_time.sh $<
+
+# Costs. `make bench` prints `name value` lines in under a minute; the other two compare (specs/performance.md) and write
+# their tables to specs/measured/. bench-wan needs root: it makes network namespaces.
+.PHONY: bench bench-peers bench-wan
+BENCHES := $(addprefix $(BUILD)/tests/bench/,$(sort $(filter-out forwarder wan,$(patsubst tests/bench/%.c,%,$(wildcard tests/bench/*.c)))))
+$(BENCHES): $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(LIBRARY)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pie -o $@ $^ $(LIBS)
+$(BUILD)/tests/forwarder $(BUILD)/tests/wan: $(BUILD)/tests/%: $(BUILD)/tests/bench/%.o
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pie -o $@ $<
+bench:
+	@$(MAKE) --no-print-directory -j2 all $(BENCHES) $(WEB_SERVER) >&2
+	@for bench in $(BENCHES); do $$bench || exit 1; done
+	@BUILD=$(BUILD) tests/bench/network.py
+bench-peers:
+	@$(MAKE) --no-print-directory -j2 all $(BUILD)/tests/forwarder $(WEB_SERVER) >&2
+	@BUILD=$(BUILD) tests/bench/peers.py --write specs/measured/peers.md
+bench-wan:
+	@$(MAKE) --no-print-directory -j2 all $(BUILD)/tests/wan $(WEB_SERVER) >&2
+	@BUILD=$(BUILD) tests/bench/wan.py --write specs/measured/wan.md
