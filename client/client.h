@@ -36,5 +36,7 @@ void client_set_consensus(struct client *, instant now, struct consensus *);
 
 /* For the simulator's invariants: true if every count agrees with what is there. */
 bool client_is_consistent(const struct client *);
+/* For tests: the newest consensus, not counted; NULL: none. */
+const struct consensus *client_consensus(const struct client *);
 
 #endif

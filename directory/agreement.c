@@ -15,7 +15,15 @@ uint32_t agreement_leader(const struct agreement *m, uint32_t view) {
   return (uint32_t)((m->ballot.epoch % m->members.n + view % m->members.n) % m->members.n);
 }
 
-uint64_t agreement_status_period(const struct agreement *m) { return m->timing.view_first / 8 + 1; }
+uint64_t agreement_view_length(const struct agreement *m) {
+  /* [AGREE-4] Doubling, capped: uncapped, a flood of 12 h would end in a view of 8.5 h. */
+  uint64_t length = m->timing.view_first;
+  for (uint32_t i = 0; i < m->ballot.view && length < m->timing.view_most; i++) length *= 2;
+  return length < m->timing.view_most ? length : m->timing.view_most;
+}
+
+/* [AGREE-14] It grows with the view, so what is lost in a flood is not asked for ever faster. */
+uint64_t agreement_status_period(const struct agreement *m) { return agreement_view_length(m) / 8 + 1; }
 
 void agreement_ballot_changed(struct agreement *m) { m->version++; }
 
@@ -41,12 +49,13 @@ void agreement_begin_epoch(struct agreement *m, instant now, uint64_t epoch, con
   memset(m->votes, 0, sizeof m->votes);
   memset(m->timeouts, 0, sizeof m->timeouts);
   m->heard = 0;
-  m->has_refused = m->is_announced = m->is_decided_here = m->wants_early = m->wants_vote = m->awaits_vote = false;
-  m->view_ends = m->propose_at = INSTANT_NEVER;
+  m->has_refused = m->is_announced = m->wants_early = m->wants_vote = m->awaits_vote = false;
+  m->view_ends = m->propose_at = m->announce_at = INSTANT_NEVER;
   m->status_at = instant_after(now, m->timing.view_first);
   plan_opening(m, now);
 }
 
+/* [AGREE-2] */
 static void begin_fresh(struct agreement *m, const struct agreement_config *config, instant now) {
   if (config->decided.epoch > 0) agreement_begin_epoch(m, now, config->decided.epoch + 1, config->decided.digest);
   else agreement_begin_epoch(m, now, 1, config->genesis);
@@ -81,7 +90,7 @@ static enum outcome begin(struct agreement *m, const struct agreement_config *co
 }
 
 struct agreement *agreement_new(const struct agreement_config *config, instant now, enum outcome *ret_outcome) {
-  assert(config->own < config->members.n);
+  assert(config->own < config->members.n && config->timing.view_first > 0);
   struct agreement *m = calloc(1, sizeof *m);
   *ret_outcome = OUTCOME_NO_MEMORY;
   if (!m) return NULL;
@@ -93,7 +102,7 @@ struct agreement *agreement_new(const struct agreement_config *config, instant n
   m->clock = config->clock;
   m->valid_after = config->decided_valid_after;
   m->opened_at = m->vote_made_at = now;
-  m->view_ends = m->propose_at = INSTANT_NEVER;
+  m->view_ends = m->propose_at = m->announce_at = INSTANT_NEVER;
   m->seed = guarded_key_new(config->seed);
   if (m->seed) *ret_outcome = begin(m, config, now);
   if (*ret_outcome != OUTCOME_OK) {
@@ -245,9 +254,8 @@ void agreement_set_clock(struct agreement *m, instant now, const struct wall_clo
 }
 
 instant agreement_deadline(const struct agreement *m) {
-  bool is_alone = m->members.n == 1 && !m->write_is_held && !agreement_is_over(m);
-  instant at = is_alone || (agreement_is_over(m) && m->is_decided_here && m->members.n == 1) ? INSTANT_NEVER : m->status_at;
-  if (agreement_is_over(m)) return at;
+  instant at = m->members.n > 1 || m->write_is_held ? m->status_at : INSTANT_NEVER;
+  if (agreement_is_over(m)) return instant_earlier(at, m->announce_at);
   if (!m->ballot.open) return instant_earlier(at, m->opens_at);
   bool may_propose = agreement_leader(m, m->ballot.view) == m->own && m->ballot.proposed_next <= m->ballot.view;
   if (may_propose) at = instant_earlier(at, m->propose_at);
@@ -259,10 +267,13 @@ void agreement_tick(struct agreement *m, instant now) {
     m->propose_at = INSTANT_NEVER;
     m->is_late = true;
   }
+  if (now >= m->announce_at) {
+    m->announce_at = INSTANT_NEVER;
+    m->is_announced = false;
+  }
   if (now >= m->status_at) {
     m->status_at = instant_after(now, m->ballot.open ? agreement_status_period(m) : m->timing.view_first);
     m->write_is_held = false;
-    m->is_announced = m->is_announced && m->is_decided_here; /* BEHIND is asked for until it is adopted */
     agreement_send_status(m, AGREEMENT_EVERYONE);
   }
   agreement_advance(m, now);
@@ -276,7 +287,7 @@ void agreement_summarise(const struct agreement *m, struct agreement_summary *re
   const struct heard_view *heard = &m->views[m->ballot.view % AGREEMENT_VIEWS_KEPT];
   bool is_heard = heard->used && heard->view == m->ballot.view;
   for (uint32_t i = 0; i < m->members.n; i++) {
-    ret->votes += m->votes[i].has_newest;
+    ret->votes += m->votes[i].present;
     ret->timeouts += m->timeouts[i].present && m->timeouts[i].view >= m->ballot.view;
     ret->prepares += is_heard && (heard->prepared >> i & 1);
     ret->signs += is_heard && (heard->signed_by >> i & 1);

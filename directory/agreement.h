@@ -26,7 +26,7 @@ struct agreement_tally {
                         struct agreement_result *ret);
 };
 
-/* [AGREE-17], [AGREE-26] Nanoseconds. */
+/* [AGREE-4], [AGREE-26] Nanoseconds; view_first and interval are above 0. */
 struct agreement_timing { uint64_t view_first, view_most, interval, early_gap; };
 
 /* NEW: this authority never took part. LOST: it did, but its record is gone; a record that is damaged counts as lost. */
@@ -84,8 +84,8 @@ enum agreement_effect_kind {
   AGREEMENT_SEND,         /* to (an authority or EVERYONE else), document */
   AGREEMENT_FETCH,        /* to (who should have it), hash: a vote's document, from anyone; asked again while it is missing */
   AGREEMENT_WANT_VOTE,    /* epoch, round, hash (of the predecessor): answered by give_vote */
-  AGREEMENT_DECIDED,      /* certificate, vector, valid_after: make that consensus, write it, adopt it */
-  AGREEMENT_BEHIND,       /* certificate: fetch that consensus from `to` or anyone, write it, adopt it; repeated until then */
+  AGREEMENT_DECIDED,      /* certificate, vector, hash (of the predecessor), valid_after: make that consensus, write it, adopt it */
+  AGREEMENT_BEHIND,       /* certificate: fetch that consensus from `to` or anyone, write it, adopt it */
   AGREEMENT_ACCUSE,       /* author `to`, document: a FAULT message, to keep as evidence */
 };
 
@@ -102,7 +102,8 @@ struct agreement_effect {
   struct date valid_after;
 };
 
-/* The next effect; false: none now. Nothing leaves that rests on a ballot record not yet on disk. */
+/* The next effect; false: none now. Nothing leaves that rests on a ballot record not yet on disk. DECIDED and BEHIND come
+ * again from time to time until something is adopted. */
 bool agreement_next_effect(struct agreement *, struct agreement_effect *ret);
 
 /* For people. */

@@ -1,13 +1,15 @@
 /* What proves what in the agreement: specs/agreement.md [AGREE-7] to [AGREE-15], [AGREE-24]. */
 #include "directory/agreement_check.h"
 
+#include "directory/consensus_format.h"
+
 /* [AGREE-7] One context for each kind of statement. */
 static const char *context_of(enum agreement_kind kind) {
   switch (kind) {
   case AGREEMENT_VOTE: return "agreement vote 1";
   case AGREEMENT_PROPOSE: return "agreement propose 1";
   case AGREEMENT_PREPARE: return "agreement prepare 1";
-  case AGREEMENT_SIGN: return "agreement sign 1";
+  case AGREEMENT_SIGN: return CONSENSUS_SIGN_CONTEXT;
   case AGREEMENT_TIMEOUT: return "agreement timeout 1";
   case AGREEMENT_STATUS: return "agreement status 1";
   case AGREEMENT_CERTIFICATE:
@@ -18,29 +20,37 @@ static const char *context_of(enum agreement_kind kind) {
   return "";
 }
 
+/* [AGREE-10] SIGN is the consensus's signature: it covers what the consensus's reader can put together again. */
+static size_t signed_bytes(const struct agreement_members *members, const struct agreement_message *message, uint8_t *out, size_t room) {
+  if (message->kind != AGREEMENT_SIGN) return agreement_message_statement(members, message, out, room);
+  assert(room >= CONSENSUS_SIGN_BYTES);
+  consensus_sign_bytes(out, members->network, message->epoch, message->view, message->choice.digest);
+  return CONSENSUS_SIGN_BYTES;
+}
+
 void agreement_message_sign(const struct agreement_members *members, struct agreement_message *message, const uint8_t seed[ED25519_SEED_BYTES]) {
-  uint8_t statement[AGREEMENT_MESSAGE_MAX_BYTES];
-  size_t len = agreement_message_statement(members, message, statement, sizeof statement);
+  uint8_t bytes[AGREEMENT_MESSAGE_MAX_BYTES];
+  size_t len = signed_bytes(members, message, bytes, sizeof bytes);
   assert(len > 0);
-  signature_make(message->signature, seed, context_of(message->kind), statement, len);
+  signature_make(message->signature, seed, context_of(message->kind), bytes, len);
 }
 
 bool agreement_message_is_signed(const struct agreement_members *members, const struct agreement_message *message) {
-  uint8_t statement[AGREEMENT_MESSAGE_MAX_BYTES];
-  size_t len = agreement_message_statement(members, message, statement, sizeof statement);
-  return len > 0 && signature_is_valid(message->signature, members->identities[message->author], context_of(message->kind), statement, len);
+  uint8_t bytes[AGREEMENT_MESSAGE_MAX_BYTES];
+  size_t len = signed_bytes(members, message, bytes, sizeof bytes);
+  return len > 0 && signature_is_valid(message->signature, members->identities[message->author], context_of(message->kind), bytes, len);
 }
 
 /* The short statements that lists of signatures repeat. */
 struct statement { enum agreement_kind kind; uint8_t bytes[AGREEMENT_HEADER_BYTES + 1 + 4 + 2 * DIGEST_BYTES]; size_t len; };
 
-static struct byte_writer statement_begin(struct statement *s, enum agreement_kind kind, const uint8_t network[32], uint32_t serial,
+static struct byte_writer statement_begin(struct statement *s, enum agreement_kind kind, const struct agreement_members *members,
                                           uint64_t epoch, uint32_t view) {
   s->kind = kind;
   struct byte_writer w = {s->bytes, sizeof s->bytes, 0, false};
   write_u8(&w, (uint8_t)kind);
-  write_bytes(&w, network, 32);
-  write_u32(&w, serial);
+  write_bytes(&w, members->network, sizeof members->network);
+  write_u32(&w, members->serial);
   write_u64(&w, epoch);
   write_u32(&w, view);
   return w;
@@ -48,7 +58,7 @@ static struct byte_writer statement_begin(struct statement *s, enum agreement_ki
 
 static void statement_vote(struct statement *s, const struct agreement_members *members, uint64_t epoch, uint32_t round,
                            const uint8_t previous[DIGEST_BYTES], const uint8_t hash[DIGEST_BYTES]) {
-  struct byte_writer w = statement_begin(s, AGREEMENT_VOTE, members->network, members->serial, epoch, round);
+  struct byte_writer w = statement_begin(s, AGREEMENT_VOTE, members, epoch, round);
   write_bytes(&w, previous, DIGEST_BYTES);
   write_bytes(&w, hash, DIGEST_BYTES);
   s->len = w.at;
@@ -66,30 +76,6 @@ static enum outcome signatures_check(const struct statement *s, const struct agr
     if (!statement_is_signed(s, members, signatures->list[i].author, signatures->list[i].bytes)) return OUTCOME_BAD_SIGNATURE;
   }
   return OUTCOME_OK;
-}
-
-void agreement_sign_statement(const uint8_t network[32], uint32_t serial, uint64_t epoch, uint32_t view, const uint8_t digest[DIGEST_BYTES],
-                              uint8_t ret[AGREEMENT_SIGN_STATEMENT_BYTES]) {
-  /* [AGREE-10] */
-  struct statement s;
-  struct byte_writer w = statement_begin(&s, AGREEMENT_SIGN, network, serial, epoch, view);
-  write_bytes(&w, digest, DIGEST_BYTES);
-  assert(w.at == AGREEMENT_SIGN_STATEMENT_BYTES);
-  memcpy(ret, s.bytes, AGREEMENT_SIGN_STATEMENT_BYTES);
-}
-
-void agreement_sign_make(const uint8_t network[32], uint32_t serial, uint64_t epoch, uint32_t view, const uint8_t digest[DIGEST_BYTES],
-                         const uint8_t identity_seed[ED25519_SEED_BYTES], uint8_t ret_signature[ED25519_SIGNATURE_BYTES]) {
-  uint8_t statement[AGREEMENT_SIGN_STATEMENT_BYTES];
-  agreement_sign_statement(network, serial, epoch, view, digest, statement);
-  signature_make(ret_signature, identity_seed, context_of(AGREEMENT_SIGN), statement, sizeof statement);
-}
-
-bool agreement_sign_is_valid(const uint8_t network[32], uint32_t serial, uint64_t epoch, uint32_t view, const uint8_t digest[DIGEST_BYTES],
-                             const uint8_t identity[IDENTITY_BYTES], const uint8_t signature[ED25519_SIGNATURE_BYTES]) {
-  uint8_t statement[AGREEMENT_SIGN_STATEMENT_BYTES];
-  agreement_sign_statement(network, serial, epoch, view, digest, statement);
-  return signature_is_valid(signature, identity, context_of(AGREEMENT_SIGN), statement, sizeof statement);
 }
 
 enum outcome agreement_vector_check(const struct agreement_members *members, uint64_t epoch, const uint8_t previous[DIGEST_BYTES],
@@ -113,7 +99,7 @@ enum outcome agreement_lock_check(const struct agreement_members *members, uint6
   agreement_vector_hash(&lock->vector, hash);
   if (memcmp(hash, lock->name.choice.vector, sizeof hash) != 0) return OUTCOME_PROTOCOL_VIOLATION;
   struct statement s;
-  struct byte_writer w = statement_begin(&s, AGREEMENT_PREPARE, members->network, members->serial, epoch, lock->name.view);
+  struct byte_writer w = statement_begin(&s, AGREEMENT_PREPARE, members, epoch, lock->name.view);
   write_bytes(&w, lock->name.choice.digest, DIGEST_BYTES);
   write_bytes(&w, lock->name.choice.vector, DIGEST_BYTES);
   s.len = w.at;
@@ -141,11 +127,9 @@ enum outcome agreement_entry_check(const struct agreement_members *members, uint
 
 enum outcome agreement_certificate_check(const struct agreement_members *members, const struct agreement_certificate *certificate) {
   /* [AGREE-15] Of one view: signatures of several views together prove nothing. */
-  struct statement s;
-  struct byte_writer w =
-    statement_begin(&s, AGREEMENT_SIGN, members->network, members->serial, certificate->epoch, certificate->view);
-  write_bytes(&w, certificate->digest, DIGEST_BYTES);
-  s.len = w.at;
+  struct statement s = {.kind = AGREEMENT_SIGN, .len = CONSENSUS_SIGN_BYTES};
+  static_assert(sizeof s.bytes >= CONSENSUS_SIGN_BYTES, "it fits");
+  consensus_sign_bytes(s.bytes, members->network, certificate->epoch, certificate->view, certificate->digest);
   return signatures_check(&s, members, &certificate->signs);
 }
 

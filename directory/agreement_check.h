@@ -1,6 +1,5 @@
 /* What proves what in the agreement: signatures, vectors, locks, entries into views, certificates, proofs of fault.
- * Spec: specs/agreement.md [AGREE-7] to [AGREE-15], [AGREE-24]. Called by the agreement's machine; the consensus's
- * signatures are checked by agreement_sign_is_valid too.
+ * Spec: specs/agreement.md [AGREE-7] to [AGREE-15], [AGREE-24]. Called by the agreement's machine and its tests.
  * Pure functions of bytes and keys. Each stops at the first thing that is wrong, so its cost is bounded by n signatures a list.
  */
 #ifndef TUNIC_DIRECTORY_AGREEMENT_CHECK_H
@@ -8,18 +7,9 @@
 
 #include "directory/agreement_message.h"
 
-/* [AGREE-7] Signs as message->author, into message->signature. */
+/* [AGREE-7], [AGREE-10] Signs as message->author, into message->signature. A SIGN gets the signature that the consensus carries. */
 void agreement_message_sign(const struct agreement_members *, struct agreement_message *, const uint8_t seed[ED25519_SEED_BYTES]);
 bool agreement_message_is_signed(const struct agreement_members *, const struct agreement_message *);
-
-/* [AGREE-10] The bytes of a consensus signature: what SIGN states. */
-void agreement_sign_statement(const uint8_t network[32], uint32_t serial, uint64_t epoch, uint32_t view, const uint8_t digest[DIGEST_BYTES],
-                              uint8_t ret[AGREEMENT_SIGN_STATEMENT_BYTES]);
-void agreement_sign_make(const uint8_t network[32], uint32_t serial, uint64_t epoch, uint32_t view, const uint8_t digest[DIGEST_BYTES],
-                         const uint8_t identity_seed[ED25519_SEED_BYTES], uint8_t ret_signature[ED25519_SIGNATURE_BYTES]);
-/* Whether a signature line of a consensus is its authority's. */
-bool agreement_sign_is_valid(const uint8_t network[32], uint32_t serial, uint64_t epoch, uint32_t view, const uint8_t digest[DIGEST_BYTES],
-                             const uint8_t identity[IDENTITY_BYTES], const uint8_t signature[ED25519_SIGNATURE_BYTES]);
 
 /* All below: OK, BAD_SIGNATURE, TOO_FEW_SIGNATURES or PROTOCOL_VIOLATION. */
 

@@ -115,7 +115,6 @@ struct agreement_message {
 enum {
   AGREEMENT_HEADER_BYTES = 1 + 32 + 4 + 8 + 4,
   AGREEMENT_VOTE_ENTRY_BYTES = 1 + 4 + DIGEST_BYTES + ED25519_SIGNATURE_BYTES,
-  AGREEMENT_SIGN_STATEMENT_BYTES = AGREEMENT_HEADER_BYTES + DIGEST_BYTES,
   AGREEMENT_MESSAGE_MAX_BYTES = 24 * 1024,
 };
 static_assert((int)AGREEMENT_MESSAGE_MAX_BYTES <= (int)LIMIT_AGREEMENT_MESSAGE_BYTES, "every message fits a transfer");
@@ -128,7 +127,7 @@ void agreement_members_init(struct agreement_members *, const uint8_t network[32
 size_t agreement_message_encode(const struct agreement_members *, const struct agreement_message *, uint8_t *out, size_t room);
 /* OK, BAD_DOCUMENT, TOO_LARGE or WRONG_NETWORK. Checks the form alone. */
 enum outcome agreement_message_decode(const struct agreement_members *, const uint8_t *bytes, size_t len, struct agreement_message *ret);
-/* The bytes that the author signs: the beginning of the message's bytes. 0 if they do not fit. */
+/* [AGREE-7] What the author states: the beginning of the message's bytes. 0 if they do not fit. */
 size_t agreement_message_statement(const struct agreement_members *, const struct agreement_message *, uint8_t *out, size_t room);
 /* The name of a kind, for people. */
 const char *agreement_kind_name(enum agreement_kind);

@@ -39,7 +39,7 @@ static struct document *encode(const struct agreement *m, const struct agreement
 }
 
 void agreement_send(struct agreement *m, uint8_t to, const struct agreement_message *message) {
-  if (m->members.n == 1) return;
+  if (m->members.n == 1) return; /* [AGREE-30] nothing else is different when alone */
   struct agreement_effect effect = {.kind = AGREEMENT_SEND, .to = to, .document = encode(m, message)};
   if (effect.document) outbox_put(m, &effect);
   else m->dropped++;
@@ -93,9 +93,10 @@ static bool next_decision(struct agreement *m, struct agreement_effect *ret) {
   if (!agreement_is_over(m) || m->is_announced || m->certificate_version > m->written) return false;
   *ret = (struct agreement_effect){.kind = AGREEMENT_BEHIND, .epoch = m->certificate.epoch, .to = m->certificate_from};
   ret->certificate = m->certificate;
+  memcpy(ret->hash, m->ballot.previous, sizeof ret->hash);
+  /* [AGREE-23] */
   if (agreement_find_decided(m, &ret->vector, &ret->valid_after)) ret->kind = AGREEMENT_DECIDED;
   m->is_announced = true;
-  m->is_decided_here = ret->kind == AGREEMENT_DECIDED;
   return true;
 }
 

@@ -65,20 +65,17 @@ bool agreement_find_decided(struct agreement *m, struct agreement_vector *ret_ve
 /* Views */
 
 static void start_view(struct agreement *m, instant now) {
-  /* [AGREE-13] Doubling, capped: uncapped, a flood of 12 h would end in a view of 8.5 h. */
-  uint64_t length = m->timing.view_first;
-  for (uint32_t i = 0; i < m->ballot.view && length < m->timing.view_most; i++) length *= 2;
-  if (length > m->timing.view_most) length = m->timing.view_most;
-  m->view_ends = instant_after(now, length);
-  m->propose_at = instant_after(now, m->timing.view_first / 4);
+  m->view_ends = instant_after(now, agreement_view_length(m));
+  m->propose_at = INSTANT_NEVER;
   m->is_late = false;
 }
 
 /* [AGREE-3] Another round's vote when the last one is old, or its document is gone. */
 static void want_vote_again(struct agreement *m, instant now) {
-  const struct heard_votes *own = &m->votes[m->own];
+  const struct heard_vote *own = &m->votes[m->own];
   bool is_old = now - m->vote_made_at >= m->timing.interval;
-  if (agreement_may_speak(m) && m->ballot.vote_next > 0 && (is_old || !own->has_newest || !holds(m, &own->newest))) m->wants_vote = true;
+  bool is_missing = m->ballot.vote_next == 0 || !own->present || !holds(m, &own->vote);
+  if (agreement_may_speak(m) && (is_old || is_missing)) m->wants_vote = true;
 }
 
 void agreement_enter_view(struct agreement *m, instant now, uint32_t view, const struct agreement_entry *entry) {
@@ -172,20 +169,22 @@ static uint32_t gather_votes(const struct agreement *m, struct agreement_vector 
   uint32_t authors = 0;
   ret->count = 0;
   for (uint32_t i = 0; i < m->members.n; i++) {
-    const struct heard_votes *heard = &m->votes[i];
+    const struct heard_vote *heard = &m->votes[i];
     if (agreement_is_accused(m, (uint8_t)i)) continue;
     authors++;
-    if (heard->has_newest && holds(m, &heard->newest)) ret->votes[ret->count++] = heard->newest;
-    else if (heard->has_older && holds(m, &heard->older)) ret->votes[ret->count++] = heard->older;
+    if (heard->present && holds(m, &heard->vote)) ret->votes[ret->count++] = heard->vote;
   }
   return authors;
 }
 
-static bool choose_freely(struct agreement *m, struct agreement_message *message, struct agreement_result *ret) {
+static bool choose_freely(struct agreement *m, instant now, struct agreement_message *message, struct agreement_result *ret) {
   uint32_t authors = gather_votes(m, &message->vector);
-  /* [AGREE-16] n - f are enough, but who is merely slow gets a moment. */
-  bool waits = message->vector.count < authors && !m->is_late;
-  if (waits || message->vector.count < m->members.n - m->members.f) return false;
+  if (message->vector.count < m->members.n - m->members.f) return false;
+  if (message->vector.count < authors && !m->is_late) {
+    /* [AGREE-16] n - f are enough, but who is merely slow gets a moment from there. */
+    if (m->propose_at == INSTANT_NEVER) m->propose_at = instant_after(now, m->timing.view_first / 4);
+    return false;
+  }
   agreement_vector_hash(&message->vector, message->choice.vector);
   if (m->has_refused && memcmp(m->refused_vector, message->choice.vector, DIGEST_BYTES) == 0) return false;
   if (count_votes(m, &message->vector, ret) == OUTCOME_OK) {
@@ -210,7 +209,7 @@ static bool rule_propose(struct agreement *m, instant now) {
     /* [AGREE-17] The vector of the highest lock, again. */
     message.vector = ballot->entry.lock.vector;
     message.choice = ballot->entry.lock.name.choice;
-  } else if (!choose_freely(m, &message, &result)) {
+  } else if (!choose_freely(m, now, &message, &result)) {
     return false;
   }
   for (uint32_t i = 0; i < ballot->faults.count; i++) {
@@ -305,10 +304,10 @@ static bool rule_certify(struct agreement *m) {
 static void fetch_missing(struct agreement *m, instant now) {
   instant again = instant_after(now, agreement_status_period(m));
   for (uint32_t i = 0; i < m->members.n; i++) {
-    struct heard_votes *heard = &m->votes[i];
-    if (i == m->own || !heard->has_newest || now < heard->fetch_at || holds(m, &heard->newest)) continue;
+    struct heard_vote *heard = &m->votes[i];
+    if (i == m->own || !heard->present || now < heard->fetch_at || holds(m, &heard->vote)) continue;
     heard->fetch_at = again;
-    agreement_fetch(m, (uint8_t)i, heard->newest.hash);
+    agreement_fetch(m, (uint8_t)i, heard->vote.hash);
   }
   struct heard_view *heard = agreement_view(m, m->ballot.view);
   if (!heard->has_proposal || heard->tally != TALLY_NOT_YET || now < heard->fetch_at) return;
@@ -330,6 +329,7 @@ void agreement_advance(struct agreement *m, instant now) {
   /* Each rule uses up what it needs (a view, a first message, a certificate), so this ends. */
   while (!agreement_is_over(m) && apply_rule(m, now)) continue;
   if (!agreement_is_over(m)) fetch_missing(m, now);
+  else if (m->announce_at == INSTANT_NEVER) m->announce_at = instant_after(now, m->timing.view_first / 2);
 }
 
 void agreement_say_again(struct agreement *m, instant now) {

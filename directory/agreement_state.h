@@ -37,8 +37,8 @@ struct heard_view {
   struct heard_sign signs[LIMIT_AUTHORITIES];
 };
 
-/* The newest vote of an author, and the newest held before it: a leader may need one whose document it has. */
-struct heard_votes { bool has_newest, has_older; struct agreement_vote newest, older; instant fetch_at; };
+/* The newest vote of an author. */
+struct heard_vote { bool present; struct agreement_vote vote; instant fetch_at; };
 
 struct heard_timeout { bool present; uint32_t view; struct agreement_timeout timeout; struct agreement_lock lock; };
 
@@ -62,7 +62,7 @@ struct agreement {
 
   /* This epoch. */
   struct heard_view views[AGREEMENT_VIEWS_KEPT];
-  struct heard_votes votes[LIMIT_AUTHORITIES];
+  struct heard_vote votes[LIMIT_AUTHORITIES];
   struct heard_timeout timeouts[LIMIT_AUTHORITIES];
   uint32_t heard; /* authorities that speak in this epoch */
   uint8_t refused_vector[DIGEST_BYTES]; /* our last proposal that the tally refused: not counted again */
@@ -74,9 +74,8 @@ struct agreement {
   uint64_t certificate_version;
   uint8_t certificate_from;
   bool is_announced; /* DECIDED or BEHIND left */
-  bool is_decided_here; /* it was DECIDED: not asked for again */
 
-  instant opens_at, opened_at, view_ends, propose_at, status_at;
+  instant opens_at, opened_at, view_ends, propose_at, status_at, announce_at;
   bool wants_early;
   bool is_late; /* the moment for slow votes has passed in this view */
 
@@ -96,6 +95,7 @@ void agreement_begin_epoch(struct agreement *, instant now, uint64_t epoch, cons
 bool agreement_may_speak(const struct agreement *);
 bool agreement_is_over(const struct agreement *); /* this epoch is decided, its consensus not yet adopted */
 uint32_t agreement_leader(const struct agreement *, uint32_t view);
+uint64_t agreement_view_length(const struct agreement *);
 uint64_t agreement_status_period(const struct agreement *);
 /* The record changed in a way that what leaves from now on rests on. */
 void agreement_ballot_changed(struct agreement *);

@@ -120,7 +120,7 @@ void authority_write(struct authority *authority, enum authority_write what, con
 
 /* What every verb ends with: the agreement's wishes, then whatever is gone is freed. */
 static void finish(struct authority *authority, instant now) {
-  if (authority->running_changed) {
+  if (authority->running_changed) { /* [AUTH-6] */
     authority->running_changed = false;
     agreement_want_early(authority->agreement, now, relays_changed(authority));
   }

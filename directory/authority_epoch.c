@@ -82,7 +82,11 @@ static enum outcome count(void *context, uint64_t epoch, const uint8_t previous[
   struct consensus_header header;
   enum outcome outcome;
   struct document *text = count_votes(context, vector, epoch, previous, &header, &outcome);
-  if (text == NULL) return outcome;
+  if (text == NULL) {
+    trace_write(((struct authority *)context)->config.trace, TRACE_DEBUG, "authority", "the votes of epoch %llu result in nothing: %s",
+                (unsigned long long)epoch, outcome_name(outcome));
+    return outcome;
+  }
   memcpy(ret->digest, header.digest, DIGEST_BYTES);
   ret->valid_after = header.valid_after;
   document_release(text);

@@ -33,7 +33,7 @@ struct authority_link {
   struct known_relay *relay;    /* LINK_PROBE */
   struct noise *handshake;
   struct trunk_side side;
-  uint16_t vote_request, consensus_request;
+  uint16_t put_request, vote_request, consensus_request; /* LINK_PEER: ours under way; 0: none */
   struct timer timer;
   struct list_node wants_work, gone;
 };

@@ -58,7 +58,7 @@ static enum outcome check_signatures(const struct network_file *network, struct 
   bool enough = false;
   for (uint32_t i = 0; i < count; i++) {
     if (network_file_find_authority(network, signatures[i].authority) < 0) return OUTCOME_BAD_SIGNATURE;
-    if (!consensus_signature_is_valid(&signatures[i], network->id, header->serial, header->epoch, header->digest)) return OUTCOME_BAD_SIGNATURE;
+    if (!consensus_signature_is_valid(&signatures[i], network->id, header->epoch, header->digest)) return OUTCOME_BAD_SIGNATURE;
   }
   for (uint32_t i = 0; i < count; i++) {
     uint32_t alike = 0;
@@ -106,7 +106,7 @@ static enum outcome read_text(struct text_reader *reader, const struct network_f
   if (reader->failed) return OUTCOME_BAD_DOCUMENT;
   /* [CONS-2] */
   if (memcmp(id, network->id, sizeof id) != 0 || header.serial != network->serial) return OUTCOME_WRONG_NETWORK;
-  digest_labelled(header.digest, CONSENSUS_DIGEST_LABEL, (const uint8_t *)reader->start, text_offset(reader));
+  digest_labelled(header.digest, CONSENSUS_SIGN_CONTEXT, (const uint8_t *)reader->start, text_offset(reader));
   *ret = consensus_new(header.relay_count);
   if (!*ret) return OUTCOME_NO_MEMORY;
   (*ret)->header = header;

@@ -8,6 +8,7 @@
 #include "directory/exit_policy.h"
 #include "directory/network_file.h"
 #include "directory/pack.h"
+#include "directory/relay_flags.h"
 #include "protocol/document.h"
 
 enum {
@@ -17,8 +18,6 @@ enum {
   RELAY_WEIGHT_MAX = 100 * 1000 * 1000, /* KB/s */
 };
 
-enum relay_flag { RELAY_RUNNING = 1, RELAY_GUARD = 2, RELAY_EXIT = 4, RELAY_VALID = 8 };
-
 struct relay_entry {
   uint8_t identity[IDENTITY_BYTES];
   uint8_t link_key[X25519_BYTES];
@@ -26,7 +25,7 @@ struct relay_entry {
   uint8_t onion_generation;
   uint8_t link_suites; /* bits 1 << aead_suite: for records */
   uint8_t layer_suite; /* enum aead_suite: for onion layers, for all clients alike */
-  uint8_t flags;
+  uint8_t flags;       /* enum relay_flag */
   char nickname[RELAY_NICKNAME_BYTES];
   struct address address;      /* IPv4 or IPv6, where it listens */
   struct address other;        /* a second one, of the other family; family ADDRESS_NONE: none */

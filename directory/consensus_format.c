@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "directory/agreement_check.h"
 #include "directory/consensus_internal.h"
 #include "directory/merkle.h"
 #include "protocol/limits.h"
@@ -16,21 +15,6 @@ enum {
   ENTRY_MAX_BYTES = 1400, /* longest: an exit with 32 ranges, 8 families and two addresses */
   SIGNATURE_MAX_BYTES = 256,
 };
-
-static void write_flag(struct text_writer *writer, const char *name, bool first) {
-  text_write_bytes(writer, first ? " " : ",", 1);
-  text_write_bytes(writer, name, strlen(name));
-}
-
-void relay_flags_write(struct text_writer *writer, uint8_t flags) {
-  bool first = true;
-  for (size_t i = 0; i < sizeof relay_flag_names / sizeof relay_flag_names[0]; i++) {
-    if (!(flags & (uint8_t)relay_flag_names[i].flag)) continue;
-    write_flag(writer, relay_flag_names[i].name, first);
-    first = false;
-  }
-  if (first) text_write_word(writer, "none");
-}
 
 void consensus_write_header(struct text_writer *writer, const struct consensus_header *header, const uint8_t network[32]) {
   text_write_title(writer, "consensus");
@@ -118,23 +102,35 @@ struct document *consensus_format(const uint8_t network[32], struct consensus_he
   text_writer_init(&writer, text, header_len);
   consensus_write_header(&writer, header, network);
   assert(!writer.failed && writer.len == header_len);
-  digest_labelled(header->digest, CONSENSUS_DIGEST_LABEL, (const uint8_t *)text, header_len);
+  digest_labelled(header->digest, CONSENSUS_SIGN_CONTEXT, (const uint8_t *)text, header_len);
   if (len <= LIMIT_CONSENSUS_BYTES) document = document_new(text, len);
   free(text);
   return document;
 }
 
-/* [CONS-4] A consensus's signature is the agreement's SIGN. */
-void consensus_sign(struct consensus_signature *ret, const uint8_t identity_seed[ED25519_SEED_BYTES], const uint8_t network[32],
-                    uint32_t serial, uint64_t epoch, uint32_t view, const uint8_t digest_of_header[DIGEST_BYTES]) {
-  ed25519_public(ret->authority, identity_seed);
-  ret->view = view;
-  agreement_sign_make(network, serial, epoch, view, digest_of_header, identity_seed, ret->bytes);
+/* [CONS-4] */
+void consensus_sign_bytes(uint8_t ret_bytes[CONSENSUS_SIGN_BYTES], const uint8_t network[32], uint64_t epoch, uint32_t view,
+                          const uint8_t digest_of_header[DIGEST_BYTES]) {
+  memcpy(ret_bytes, network, 32);
+  put_u64(ret_bytes + 32, epoch);
+  put_u32(ret_bytes + 40, view);
+  memcpy(ret_bytes + 44, digest_of_header, DIGEST_BYTES);
 }
 
-bool consensus_signature_is_valid(const struct consensus_signature *signature, const uint8_t network[32], uint32_t serial,
-                                  uint64_t epoch, const uint8_t digest_of_header[DIGEST_BYTES]) {
-  return agreement_sign_is_valid(network, serial, epoch, signature->view, digest_of_header, signature->authority, signature->bytes);
+void consensus_sign(struct consensus_signature *ret, const uint8_t identity_seed[ED25519_SEED_BYTES], const uint8_t network[32],
+                    uint64_t epoch, uint32_t view, const uint8_t digest_of_header[DIGEST_BYTES]) {
+  uint8_t bytes[CONSENSUS_SIGN_BYTES];
+  consensus_sign_bytes(bytes, network, epoch, view, digest_of_header);
+  ed25519_public(ret->authority, identity_seed);
+  ret->view = view;
+  signature_make(ret->bytes, identity_seed, CONSENSUS_SIGN_CONTEXT, bytes, sizeof bytes);
+}
+
+bool consensus_signature_is_valid(const struct consensus_signature *signature, const uint8_t network[32], uint64_t epoch,
+                                  const uint8_t digest_of_header[DIGEST_BYTES]) {
+  uint8_t bytes[CONSENSUS_SIGN_BYTES];
+  consensus_sign_bytes(bytes, network, epoch, signature->view, digest_of_header);
+  return signature_is_valid(signature->bytes, signature->authority, CONSENSUS_SIGN_CONTEXT, bytes, sizeof bytes);
 }
 
 static int compare_signatures(const void *a, const void *b) {

@@ -8,11 +8,14 @@
 #include "directory/consensus.h"
 
 enum {
+  CONSENSUS_SIGN_BYTES = 32 + 8 + 4 + DIGEST_BYTES,
   CONSENSUS_SIGNATURES_MAX = 2 * LIMIT_AUTHORITIES,
 };
 
-/* [CONS-3] The label of the header's digest. [CONS-4] What SIGN states, and its context, are the agreement's: AGREE-10. */
-#define CONSENSUS_DIGEST_LABEL "tunic consensus"
+/* [CONS-4] The context of SIGN's signatures, and what they cover: network id, epoch, view, digest. */
+#define CONSENSUS_SIGN_CONTEXT "tunic consensus"
+void consensus_sign_bytes(uint8_t ret_bytes[CONSENSUS_SIGN_BYTES], const uint8_t network[32], uint64_t epoch, uint32_t view,
+                          const uint8_t digest[DIGEST_BYTES]);
 
 struct consensus_signature {
   uint8_t authority[IDENTITY_BYTES];
@@ -21,8 +24,8 @@ struct consensus_signature {
 };
 
 void consensus_sign(struct consensus_signature *ret, const uint8_t identity_seed[ED25519_SEED_BYTES], const uint8_t network[32],
-                    uint32_t serial, uint64_t epoch, uint32_t view, const uint8_t digest[DIGEST_BYTES]);
-bool consensus_signature_is_valid(const struct consensus_signature *, const uint8_t network[32], uint32_t serial, uint64_t epoch,
+                    uint64_t epoch, uint32_t view, const uint8_t digest[DIGEST_BYTES]);
+bool consensus_signature_is_valid(const struct consensus_signature *, const uint8_t network[32], uint64_t epoch,
                                   const uint8_t digest[DIGEST_BYTES]);
 
 /* [CONS-7] Gives every entry its ranges, in the order of the entries, and the header its totals. */

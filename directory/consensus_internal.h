@@ -25,12 +25,6 @@ struct consensus {
   struct exit_summary *summaries;
 };
 
-/* The words of a line `flags`, in this order. */
-struct relay_flag_name { enum relay_flag flag; const char *name; };
-extern const struct relay_flag_name relay_flag_names[4];
-uint8_t relay_flags_read(struct text_reader *);
-void relay_flags_write(struct text_writer *, uint8_t flags);
-
 /* [CONS-1] The lines before the entries. */
 void consensus_read_header(struct text_reader *, struct consensus_header *ret, uint8_t ret_network[32]);
 /* [CONS-5] One entry; its ranges must begin where `before` (NULL: none) ends. */

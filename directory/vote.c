@@ -1,5 +1,4 @@
 #include "directory/vote.h"
-#include "directory/consensus_internal.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -157,7 +157,7 @@ void exit_hop_room(struct shard *shard, struct hop *hop) {
 
 /* ---- from the client to the destination ---- */
 
-/* Small pieces share a cell, so that a promise of bytes stays a promise of memory. */
+/* [LIMIT-6] Small pieces share a cell, so that a promise of bytes stays a promise of memory. */
 static bool keep_data(struct shard *shard, struct exit_stream *stream, instant now, const uint8_t *bytes, size_t len) {
   struct cell *last = stream->to_destination.last;
   if (last != NULL) {

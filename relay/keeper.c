@@ -41,7 +41,8 @@ struct keeper *keeper_new(const struct keeper_config *config) {
     keeper_free(keeper);
     return NULL;
   }
-  if (config->consensus != NULL) fetch_set_consensus(keeper->fetch, 0, config->consensus);
+  if (config->consensus != NULL) /* [FETCH-1] */
+    fetch_set_consensus(keeper->fetch, 0, config->consensus);
   return keeper;
 }
 
@@ -298,4 +299,8 @@ static const struct machine_verbs verbs = {
 
 struct machine keeper_machine(struct keeper *keeper) {
   return (struct machine){keeper, &verbs};
+}
+
+const struct consensus *keeper_consensus(const struct keeper *keeper) {
+  return fetch_consensus(keeper->fetch);
 }

@@ -95,7 +95,7 @@ void shard_close_connection(struct shard *shard, struct id id, enum effect_kind 
 struct cell *shard_take_cell(struct shard *shard, instant now) {
   struct cell *cell;
   while ((cell = cell_pool_take(shard->cells)) == NULL) {
-    /* [LIMIT-3] What bounds memory is eviction: nobody ever waits for memory. */
+    /* [LIMIT-2] [LIMIT-3] What bounds memory is eviction: nobody ever waits for memory. */
     struct backlog *longest = trunk_pool_longest_backlog(&shard->trunks);
     if (longest == NULL) return NULL;
     shard->figures.evicted++;

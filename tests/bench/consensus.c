@@ -48,7 +48,7 @@ static struct document *make_consensus(const struct network_file *network, struc
   struct consensus_signature signature;
   consensus_assign_weights(&header, entries);
   struct document *text = consensus_format(network->id, &header, entries);
-  consensus_sign(&signature, seed, network->id, header.serial, header.epoch, 0, header.digest);
+  consensus_sign(&signature, seed, network->id, header.epoch, 0, header.digest);
   struct document *document = consensus_compose(text, &signature, 1);
   document_release(text);
   return document;

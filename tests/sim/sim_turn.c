@@ -29,8 +29,17 @@ static void resolve(struct sim_host *host, uint32_t machine, const struct effect
 
 static void write_file(struct sim_host *host, uint32_t machine, const struct effect *effect) {
   struct event event = {.kind = EVENT_WRITTEN, .id = effect->id, .outcome = OUTCOME_OK};
-  sim_put_file(host, effect->name, effect->document);
-  give_later(host, machine, MILLISECONDS, &event);
+  size_t len = strlen(effect->name) + 1;
+  uint8_t *name = malloc(len);
+  if (name == NULL) abort();
+  memcpy(name, effect->name, len);
+  uint64_t after = host->write_time / 2;
+  sim_plan(host->sim, (struct sim_event){.at = instant_after(host->sim->now, after),
+                                         .kind = SIM_RENAME,
+                                         .host = host,
+                                         .document = effect->document,
+                                         .bytes = name});
+  give_later(host, machine, host->write_time, &event);
 }
 
 static void pass_message(struct sim_host *host, uint32_t machine, const struct effect *effect) {
@@ -104,7 +113,10 @@ static void transmit_ready(struct sim_host *host, uint32_t machine) {
   struct id id;
   while (m->verbs->next_ready(m->self, &id)) {
     struct sim_endpoint *endpoint = wire_find(host, machine, id);
-    if (endpoint != NULL) endpoint->has_output = true;
+    if (endpoint == NULL) continue;
+    endpoint->has_output = true;
+    /* There may be room again for what it left. */
+    if (has_input(endpoint)) sim_plan_turn(host, machine, instant_after(host->sim->now, 10 * MICROSECONDS));
   }
   struct snapshot snapshot = snapshot_take(host, machine, has_output);
   for (size_t i = 0; i < snapshot.count; i++)

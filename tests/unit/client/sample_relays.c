@@ -59,7 +59,7 @@ struct consensus *sample_relays_consensus(struct sample_relays *relays, int64_t 
   assert(started && text != NULL);
   (void)started;
   struct consensus_signature signature;
-  consensus_sign(&signature, authority_seed, file.id, header.serial, header.epoch, 0, header.digest);
+  consensus_sign(&signature, authority_seed, file.id, header.epoch, 0, header.digest);
   struct document *whole = consensus_compose(text, &signature, 1);
   enum outcome outcome;
   uint32_t line;

@@ -133,7 +133,7 @@ static void make_consensus(struct small_network *network, const uint8_t authorit
   struct document *text = consensus_format(network->file.id, &header, entries);
   cr_assert(text);
   struct consensus_signature signature;
-  consensus_sign(&signature, authority_seed, network->file.id, header.serial, header.epoch, 0, header.digest);
+  consensus_sign(&signature, authority_seed, network->file.id, header.epoch, 0, header.digest);
   struct document *whole = consensus_compose(text, &signature, 1);
   enum outcome outcome;
   uint32_t line;

@@ -2,7 +2,6 @@
 
 #include <criterion/criterion.h>
 
-#include "directory/agreement_check.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,7 +121,7 @@ Test(consensus, signature_names_network_epoch_view_digest_and_purpose) {
   struct document *text = consensus_format(network.id, &header, entries);
   for (int wrong = 0; wrong <= 6; wrong++) {
     struct consensus_signature signatures[3];
-    uint8_t id[32], bytes[AGREEMENT_SIGN_STATEMENT_BYTES], seed[32];
+    uint8_t id[32], bytes[CONSENSUS_SIGN_BYTES], seed[32];
     struct consensus_header other = header;
     for (uint32_t i = 0; i < 3; i++) sample_sign(&signatures[i], &network, &header, i, 1);
     memcpy(id, network.id, sizeof id);
@@ -130,8 +129,8 @@ Test(consensus, signature_names_network_epoch_view_digest_and_purpose) {
     id[0] ^= wrong == 1;
     other.epoch += wrong == 2;
     other.digest[0] ^= wrong == 3;
-    agreement_sign_statement(id, other.serial, other.epoch, wrong == 4 ? 2 : 1, other.digest, bytes);
-    signature_make(signatures[2].bytes, seed, wrong == 6 ? "agreement prepare 1" : "agreement sign 1", bytes, sizeof bytes);
+    consensus_sign_bytes(bytes, id, other.epoch, wrong == 4 ? 2 : 1, other.digest);
+    signature_make(signatures[2].bytes, seed, wrong == 6 ? "tunic vote" : "tunic consensus", bytes, sizeof bytes);
     enum outcome outcome = judge_document(consensus_compose(text, signatures, 3));
     cr_assert_eq(outcome, wrong == 0 ? OUTCOME_OK : OUTCOME_BAD_SIGNATURE, "case %d: %s", wrong, outcome_name(outcome));
   }

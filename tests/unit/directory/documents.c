@@ -100,7 +100,7 @@ void sample_sign(struct consensus_signature *ret, const struct network_file *net
                  uint32_t authority, uint32_t view) {
   uint8_t seed[32];
   sample_authority_seed(seed, authority);
-  consensus_sign(ret, seed, network->id, header->serial, header->epoch, view, header->digest);
+  consensus_sign(ret, seed, network->id, header->epoch, view, header->digest);
 }
 
 struct document *sample_consensus(const struct network_file *network, struct consensus_header *header, struct relay_entry *entries,
