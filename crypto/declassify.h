@@ -1,5 +1,5 @@
 /* Says that bytes computed from a secret are public from here on, and may be branched on.
- * Spec: specs/kem.md [KEM-8]. Called where a standard publishes a value that it derives from a secret.
+ * Spec: specs/kem.md [KEM-8], specs/crypto.md [KEY-6]. Called where a protocol shows a value that it derives from a secret.
  * Built with TUNIC_CHECK_CONSTANT_TIME it tells valgrind, for tests/vectors/constant_time.c.
  * Never does anything in a program: there it is empty.
  */

@@ -106,9 +106,7 @@ static void expand_entries(struct mlkem768_polynomial *matrix, size_t first, siz
       complete += filled[j] == MLKEM768_N;
     }
   }
-  for (size_t j = 0; j < count; j++) {
-    memset(matrix[first + j].at + filled[j], 0, (MLKEM768_N - filled[j]) * sizeof(int16_t));
-  }
+  for (size_t j = 0; j < count; j++) mlkem768_polynomial_end_uniform(&matrix[first + j], filled[j]);
 }
 
 static size_t at_most_four(size_t count) {

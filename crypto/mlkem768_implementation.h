@@ -16,8 +16,8 @@ enum {
   MLKEM768_MATRIX_ENTRIES = MLKEM768_K * MLKEM768_K,
   MLKEM768_MAX_NOISE = 2 * MLKEM768_K + 1, /* what an encryption draws; key generation draws one less */
   /* [KEM-7] Blocks of SHAKE128 that one entry of the matrix may read: 560 candidates, the 280 turns of
-   * algorithm 7's loop that FIPS 203 appendix B asks for. Fewer than 256 pass with probability below 2^-261,
-   * so nobody can look for a seed that does it; the coefficients still missing then are zero. */
+   * algorithm 7's loop below which FIPS 203 appendix B allows no bound. Fewer than 256 pass with a
+   * probability of 2^-261, so nobody can look for a seed that does it. */
   MLKEM768_MAX_UNIFORM_BLOCKS = 5,
 };
 

@@ -1,6 +1,7 @@
 #include "crypto/mlkem768_polynomial.h"
 
 #include <assert.h>
+#include <string.h>
 
 void mlkem768_polynomial_add(struct mlkem768_polynomial *restrict to,
                              const struct mlkem768_polynomial *restrict from) {
@@ -151,6 +152,11 @@ size_t mlkem768_polynomial_sample_uniform(struct mlkem768_polynomial *ret, size_
     filled += second < MLKEM768_Q;
   }
   return filled;
+}
+
+/* [KEM-7] What is incomplete is destroyed, and the one value that stands for it is zero. */
+void mlkem768_polynomial_end_uniform(struct mlkem768_polynomial *ret, size_t filled) {
+  if (filled < MLKEM768_N) memset(ret, 0, sizeof *ret);
 }
 
 /* Two bits against two bits, sixteen coefficients a 64-bit word: each pair of bits is added in place, then

@@ -67,6 +67,8 @@ void mlkem768_polynomial_to_message(uint8_t ret_message[MLKEM768_MESSAGE_BYTES],
  * coefficients are there, `filled` of which were before: 256 once it is complete. */
 size_t mlkem768_polynomial_sample_uniform(struct mlkem768_polynomial *ret, size_t filled,
                                           const uint8_t *bytes, size_t len);
+/* [KEM-7] Ends it: zero as a whole if the bytes are used up and less than 256 coefficients are there. */
+void mlkem768_polynomial_end_uniform(struct mlkem768_polynomial *ret, size_t filled);
 
 /* SamplePolyCBD_2 (algorithm 8). Gives -2 .. 2. */
 void mlkem768_polynomial_sample_binomial(struct mlkem768_polynomial *ret,

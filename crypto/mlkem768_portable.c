@@ -86,7 +86,7 @@ static void expand_entry(struct mlkem768_polynomial *ret, const uint8_t rho[MLKE
     keccak_shake128_squeeze(&sponge, block);
     filled = mlkem768_polynomial_sample_uniform(ret, filled, block, sizeof block);
   }
-  memset(ret->at + filled, 0, (MLKEM768_N - filled) * sizeof *ret->at);
+  mlkem768_polynomial_end_uniform(ret, filled);
 }
 
 static void expand_matrix(struct mlkem768_polynomial ret[MLKEM768_MATRIX_ENTRIES],

@@ -48,6 +48,7 @@ struct authority *authority_new(const struct authority_config *config, instant n
   uint8_t secret[16];
   random_bytes(&authority->random, secret, sizeof secret);
   index_map_init(&authority->by_identity, secret, LIMIT_RELAYS);
+  index_map_init(&authority->by_digest, secret, LIMIT_RELAYS);
   timer_heap_init(&authority->timers);
   list_init(&authority->wants_work);
   list_init(&authority->gone);
@@ -97,6 +98,7 @@ void authority_free(struct authority *authority) {
   id_table_wipe(&authority->connections);
   id_table_wipe(&authority->relays);
   index_map_wipe(&authority->by_identity);
+  index_map_wipe(&authority->by_digest);
   timer_heap_wipe(&authority->timers);
   cell_pool_free(authority->cells);
   random_wipe(&authority->random);
@@ -118,7 +120,7 @@ void authority_write(struct authority *authority, enum authority_write what, con
 
 /* What every verb ends with: the agreement's wishes, then whatever is gone is freed. */
 static void finish(struct authority *authority, instant now) {
-  if (authority->running_changed) {
+  if (authority->running_changed) { /* [AUTH-6] */
     authority->running_changed = false;
     agreement_want_early(authority->agreement, now, relays_changed(authority));
   }

@@ -11,7 +11,6 @@ const struct held_vote *epoch_find_vote(const struct authority *authority, const
 }
 
 static void drop_vote(struct authority *authority, uint32_t index) {
-  document_release(authority->votes[index].text);
   vote_free(authority->votes[index].vote);
   authority->votes[index] = authority->votes[--authority->vote_count];
 }
@@ -32,11 +31,13 @@ static bool make_room(struct authority *authority, uint64_t epoch, uint8_t autho
 
 enum outcome epoch_take_vote(struct authority *authority, instant now, struct document *text) {
   enum outcome outcome;
-  uint8_t hash[DIGEST_BYTES];
-  digest(hash, document_bytes(text), document_len(text));
-  if (epoch_find_vote(authority, hash) != NULL) return OUTCOME_STALE;
-  struct vote *vote = vote_parse(authority->config.network, document_bytes(text), document_len(text), &outcome, NULL);
+  struct vote_known known = {relays_know_descriptor, authority};
+  struct vote *vote = vote_parse(authority->config.network, text, &known, &outcome, NULL);
   if (vote == NULL) return outcome;
+  if (epoch_find_vote(authority, vote_digest(vote)) != NULL) {
+    vote_free(vote);
+    return OUTCOME_STALE;
+  }
   int author = network_file_find_authority(authority->config.network, vote_header(vote)->authority);
   if (author < 0 || !make_room(authority, vote_header(vote)->epoch, (uint8_t)author)) {
     vote_free(vote);
@@ -46,9 +47,8 @@ enum outcome epoch_take_vote(struct authority *authority, instant now, struct do
   *held = (struct held_vote){.epoch = vote_header(vote)->epoch,
                              .round = vote_header(vote)->round,
                              .author = (uint8_t)author,
-                             .text = document_take(text),
                              .vote = vote};
-  memcpy(held->hash, hash, DIGEST_BYTES);
+  memcpy(held->hash, vote_digest(vote), DIGEST_BYTES);
   if (authority->agreement != NULL) agreement_vote_arrived(authority->agreement, now);
   return OUTCOME_OK;
 }
@@ -65,14 +65,13 @@ static bool holds(void *context, uint64_t epoch, const uint8_t previous[DIGEST_B
 static struct document *count_votes(struct authority *authority, const struct agreement_vector *vector, uint64_t epoch,
                                     const uint8_t previous[DIGEST_BYTES], struct consensus_header *ret_header,
                                     enum outcome *ret_outcome) {
-  const struct vote *votes[LIMIT_AUTHORITIES];
+  struct tally_input input = {.network = authority->config.network, .epoch = epoch, .vote_count = vector->count};
   *ret_outcome = OUTCOME_NOT_FOUND;
   for (uint32_t i = 0; i < vector->count; i++) {
     const struct held_vote *held = epoch_find_vote(authority, vector->votes[i].hash);
     if (held == NULL) return NULL;
-    votes[i] = held->vote;
+    input.votes[i] = held->vote;
   }
-  struct tally_input input = {.network = authority->config.network, .votes = votes, .vote_count = vector->count, .epoch = epoch};
   memcpy(input.previous, previous, DIGEST_BYTES);
   if (authority->consensus != NULL) input.previous_valid_after = consensus_header(authority->consensus)->valid_after;
   return tally(&input, ret_header, ret_outcome);
@@ -83,7 +82,11 @@ static enum outcome count(void *context, uint64_t epoch, const uint8_t previous[
   struct consensus_header header;
   enum outcome outcome;
   struct document *text = count_votes(context, vector, epoch, previous, &header, &outcome);
-  if (text == NULL) return outcome;
+  if (text == NULL) {
+    trace_write(((struct authority *)context)->config.trace, TRACE_DEBUG, "authority", "the votes of epoch %llu result in nothing: %s",
+                (unsigned long long)epoch, outcome_name(outcome));
+    return outcome;
+  }
   memcpy(ret->digest, header.digest, DIGEST_BYTES);
   ret->valid_after = header.valid_after;
   document_release(text);
@@ -106,7 +109,7 @@ static void make_vote(struct authority *authority, instant now, const struct agr
   }
   authority->own_vote.epoch = effect->epoch;
   authority->own_vote.round = effect->round;
-  digest(authority->own_vote.hash, document_bytes(text), document_len(text));
+  memcpy(authority->own_vote.hash, authority->votes[authority->vote_count - 1].hash, DIGEST_BYTES);
   authority->own_vote.waits = true;
   authority_write(authority, WRITE_VOTE, AUTHORITY_VOTE_FILE, text);
 }
@@ -134,7 +137,8 @@ static void keep(struct authority *authority, struct consensus *consensus) {
 static void decided(struct authority *authority, const struct agreement_effect *effect) {
   struct consensus_header header;
   enum outcome outcome;
-  struct document *text = count_votes(authority, &effect->vector, effect->certificate.epoch, effect->hash, &header, &outcome);
+  const uint8_t *previous = authority->consensus == NULL ? authority->config.network->digest : consensus_header(authority->consensus)->digest;
+  struct document *text = count_votes(authority, &effect->vector, effect->certificate.epoch, previous, &header, &outcome);
   struct document *whole = text == NULL ? NULL : compose(authority, text, &effect->certificate);
   struct consensus *consensus = NULL;
   if (whole != NULL)

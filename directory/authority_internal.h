@@ -33,7 +33,7 @@ struct authority_link {
   struct known_relay *relay;    /* LINK_PROBE */
   struct noise *handshake;
   struct trunk_side side;
-  uint16_t vote_request, consensus_request;
+  uint16_t put_request, vote_request, consensus_request; /* LINK_PEER: ours under way; 0: none */
   struct timer timer;
   struct list_node wants_work, gone;
 };
@@ -69,7 +69,6 @@ struct held_vote {
   uint32_t round;
   uint8_t author;
   uint8_t hash[DIGEST_BYTES];
-  struct document *text;
   struct vote *vote;
 };
 enum { HELD_VOTES_MAX = 4 * LIMIT_AUTHORITIES };
@@ -81,7 +80,7 @@ struct authority {
   struct random_stream random;
   struct wall_clock clock;
   struct id_table connections, relays;
-  struct index_map by_identity;
+  struct index_map by_identity, by_digest; /* of relays and their descriptors, by the first bytes */
   struct effect_queue effects;
   struct timer_heap timers;
   struct cell_pool *cells;
@@ -139,6 +138,8 @@ void probe_ended(struct authority *, struct authority_link *, instant now, bool 
 /* authority_relays.c */
 enum outcome relays_take_descriptor(struct authority *, instant now, struct document *);
 void relays_forget(struct authority *, struct known_relay *);
+/* For vote_known: a descriptor that was verified when it came; `context` is the authority. */
+bool relays_know_descriptor(const void *context, const uint8_t digest[DIGEST_BYTES]);
 /* Running relays differ from those of the newest consensus. */
 bool relays_changed(const struct authority *);
 /* Our vote for an epoch, as a text; NULL: no memory. */

@@ -126,27 +126,44 @@ static void answer(struct authority *authority, struct authority_link *link, con
   } else if (event->about.kind == TRANSFER_CONSENSUS) {
     transfers_answer(transfers, event->request, consensus_packed(consensus));
   } else if (event->about.kind == TRANSFER_VOTE && link->member >= 0 && (vote = epoch_find_vote(authority, event->about.hash)) != NULL) {
-    transfers_answer(transfers, event->request, vote->text);
+    transfers_answer(transfers, event->request, vote_text(vote->vote));
   } else {
     transfers_finish(transfers, event->request, OUTCOME_NOT_FOUND);
   }
 }
 
+/* What an authority says is judged by the agreement; the transfer itself went well. */
+static void take_message(struct authority *authority, int member, instant now, const uint8_t *bytes, size_t len) {
+  enum outcome outcome = agreement_receive(authority->agreement, now, (uint8_t)member, bytes, len);
+  if (outcome != OUTCOME_OK && outcome != OUTCOME_STALE)
+    trace_write(authority->config.trace, TRACE_DEBUG, "authority", "authority %s said something useless: %s",
+                authority->config.network->authorities[member].name, outcome_name(outcome));
+  if (outcome != OUTCOME_DIRECTORY_SPLIT) return;
+  authority->split = true;
+  authority_write(authority, WRITE_EVIDENCE, AUTHORITY_EVIDENCE_FILE, document_new(bytes, len));
+}
+
+/* [AUTH-8] A bundle of messages, each behind its length. */
+static enum outcome take_bundle(struct authority *authority, int member, instant now, const struct document *document) {
+  const uint8_t *bytes = document_bytes(document);
+  size_t left = document_len(document);
+  while (left >= 4 && get_u32(bytes) <= left - 4) {
+    size_t len = get_u32(bytes);
+    take_message(authority, member, now, bytes + 4, len);
+    bytes += 4 + len;
+    left -= 4 + len;
+  }
+  return left == 0 ? OUTCOME_OK : OUTCOME_BAD_DOCUMENT;
+}
+
 static void take_given(struct authority *authority, struct authority_link *link, instant now, const struct transfer_event *event) {
   enum outcome outcome = OUTCOME_NOT_FOUND;
-  const struct document *document = event->document;
-  if (event->about.kind == TRANSFER_DESCRIPTOR) {
-    outcome = document_len(document) > LIMIT_DESCRIPTOR_BYTES ? OUTCOME_TOO_LARGE
-                                                              : relays_take_descriptor(authority, now, event->document);
-  } else if (event->about.kind == TRANSFER_AGREEMENT && link->member >= 0) {
-    /* What an authority says is judged by the agreement; the transfer itself went well. */
-    outcome = agreement_receive(authority->agreement, now, (uint8_t)link->member, document_bytes(document), document_len(document));
-    if (outcome == OUTCOME_DIRECTORY_SPLIT) {
-      authority->split = true;
-      authority_write(authority, WRITE_EVIDENCE, AUTHORITY_EVIDENCE_FILE, document_take(event->document));
-    }
-    outcome = OUTCOME_OK;
-  }
+  if (event->about.kind == TRANSFER_AGREEMENT && link->member >= 0)
+    outcome = take_bundle(authority, link->member, now, event->document);
+  else if (event->about.kind == TRANSFER_DESCRIPTOR && document_len(event->document) > LIMIT_DESCRIPTOR_BYTES)
+    outcome = OUTCOME_TOO_LARGE;
+  else if (event->about.kind == TRANSFER_DESCRIPTOR)
+    outcome = relays_take_descriptor(authority, now, event->document);
   transfers_finish(trunk_transfers(link->trunk), event->request, outcome);
 }
 

@@ -78,30 +78,57 @@ void peer_resolved(struct authority *authority, struct authority_link *link, ins
   if (!good) authority_link_lost(authority, link, now, OUTCOME_NAME_LOOKUP_FAILED);
 }
 
-/* As many as the link's transfers take; the others wait in order. */
-static void send_waiting(struct peer *peer) {
-  struct list_node *node;
-  if (peer->link == NULL || !peer->link->is_open) return;
-  struct transfers *transfers = trunk_transfers(peer->link->trunk);
-  while ((node = list_first(&peer->outbox)) != NULL) {
-    struct outgoing *outgoing = LIST_OBJECT(node, struct outgoing, node);
-    if (transfers_put(transfers, TRANSFER_AGREEMENT, outgoing->document) == 0) break;
-    list_leave(node);
-    document_release(outgoing->document);
-    free(outgoing);
-    peer->outbox_count--;
+static void drop_first(struct peer *peer) {
+  struct outgoing *outgoing = LIST_OBJECT(list_take_first(&peer->outbox), struct outgoing, node);
+  document_release(outgoing->document);
+  free(outgoing);
+  peer->outbox_count--;
+}
+
+/* [AUTH-8] All that waits, as much as fits, in one document: each message behind its length. */
+static struct document *bundle(const struct peer *peer, uint32_t *ret_count) {
+  uint8_t *bytes = malloc(LIMIT_AGREEMENT_MESSAGE_BYTES);
+  size_t len = 0;
+  *ret_count = 0;
+  if (bytes == NULL) return NULL;
+  for (struct list_node *node = list_first(&peer->outbox); node != NULL; node = list_after(&peer->outbox, node)) {
+    const struct document *message = LIST_OBJECT(node, struct outgoing, node)->document;
+    if (len + 4 + document_len(message) > LIMIT_AGREEMENT_MESSAGE_BYTES) break;
+    put_u32(bytes + len, (uint32_t)document_len(message));
+    memcpy(bytes + len + 4, document_bytes(message), document_len(message));
+    len += 4 + document_len(message);
+    ++*ret_count;
   }
-  while (peer->wanted_count > 0 && peer->link->vote_request == 0) {
+  struct document *document = len == 0 ? NULL : document_new(bytes, len);
+  free(bytes);
+  return document;
+}
+
+/* Questions first: they are few, and messages never end. */
+static void ask_waiting(struct peer *peer) {
+  struct transfers *transfers = trunk_transfers(peer->link->trunk);
+  if (peer->wanted_count > 0 && peer->link->vote_request == 0) {
     struct transfer_request request = {.kind = TRANSFER_VOTE};
     memcpy(request.hash, peer->wanted[0], DIGEST_BYTES);
     peer->link->vote_request = transfers_get(transfers, &request, LIMIT_VOTE_BYTES);
-    if (peer->link->vote_request == 0) break;
-    memmove(peer->wanted[0], peer->wanted[1], --peer->wanted_count * sizeof peer->wanted[0]);
+    if (peer->link->vote_request != 0) memmove(peer->wanted[0], peer->wanted[1], --peer->wanted_count * sizeof peer->wanted[0]);
   }
   if (peer->wants_consensus && peer->link->consensus_request == 0) {
     struct transfer_request request = {.kind = TRANSFER_CONSENSUS};
     peer->link->consensus_request = transfers_get(transfers, &request, LIMIT_CONSENSUS_PACKED_BYTES);
     peer->wants_consensus = peer->link->consensus_request == 0;
+  }
+}
+
+static void send_waiting(struct peer *peer) {
+  if (peer->link == NULL || !peer->link->is_open) return;
+  ask_waiting(peer);
+  uint32_t count;
+  struct document *document = peer->link->put_request != 0 ? NULL : bundle(peer, &count);
+  if (document != NULL) {
+    peer->link->put_request = transfers_put(trunk_transfers(peer->link->trunk), TRANSFER_AGREEMENT, document);
+    for (; peer->link->put_request != 0 && count > 0; count--) drop_first(peer);
+    document_release(document);
   }
   trunk_make_ready(peer->link->trunk);
 }
@@ -113,14 +140,6 @@ void peer_opened(struct authority *authority, struct authority_link *link, insta
               authority->config.network->authorities[link->member].name);
   agreement_link_opened(authority->agreement, now, (uint8_t)link->member);
   send_waiting(peer);
-}
-
-static void drop_first(struct peer *peer) {
-  struct list_node *node = list_take_first(&peer->outbox);
-  struct outgoing *outgoing = LIST_OBJECT(node, struct outgoing, node);
-  document_release(outgoing->document);
-  free(outgoing);
-  peer->outbox_count--;
 }
 
 void peer_lost(struct authority *authority, struct authority_link *link, instant now) {
@@ -174,6 +193,7 @@ void peers_fetch_consensus(struct authority *authority, instant now, uint8_t to)
 
 void peer_transfer(struct authority *authority, struct authority_link *link, instant now, const struct transfer_event *event) {
   enum outcome outcome = event->outcome;
+  if (event->request == link->put_request) link->put_request = 0;
   if (event->request == link->vote_request && event->request != 0) {
     link->vote_request = 0;
     if (event->kind == TRANSFER_ARRIVED) outcome = epoch_take_vote(authority, now, event->document);

@@ -17,6 +17,7 @@ void relays_forget(struct authority *authority, struct known_relay *relay) {
   if (relay->probe != NULL) relay->probe->relay = NULL;
   if (relay->probe != NULL) authority->probes_under_way--;
   index_map_remove(&authority->by_identity, get_u64(relay->descriptor.identity));
+  index_map_remove(&authority->by_digest, get_u64(relay->descriptor.digest));
   list_leave(&relay->order);
   document_release(relay->text);
   id_table_remove(&authority->relays, relay->id);
@@ -69,12 +70,23 @@ enum outcome relays_take_descriptor(struct authority *authority, instant now, st
   if (relay == NULL) relay = add_relay(authority, &descriptor);
   if (relay == NULL) return OUTCOME_LIMIT_REACHED;
   document_release(relay->text);
+  index_map_remove(&authority->by_digest, get_u64(relay->descriptor.digest));
+  index_map_put(&authority->by_digest, get_u64(descriptor.digest), relay->id.slot);
   relay->text = document_take(text);
   relay->descriptor = descriptor;
   relay->last_heard = now;
   authority->descriptors_taken++;
   if (relay->probe == NULL) probe_plan(authority, relay, now);
   return OUTCOME_OK;
+}
+
+bool relays_know_descriptor(const void *context, const uint8_t digest_of_text[DIGEST_BYTES]) {
+  const struct authority *authority = context;
+  uint64_t slot;
+  struct id id;
+  if (!index_map_get(&authority->by_digest, get_u64(digest_of_text), &slot)) return false;
+  const struct known_relay *relay = id_table_at(&authority->relays, (uint32_t)slot, &id);
+  return relay != NULL && memcmp(relay->descriptor.digest, digest_of_text, DIGEST_BYTES) == 0;
 }
 
 bool relays_changed(const struct authority *authority) {
@@ -126,15 +138,17 @@ struct document *relays_make_vote(struct authority *authority, instant now, uint
   struct vote_relay *relays = calloc(room, sizeof *relays);
   struct document *document = NULL;
   if (list != NULL && relays != NULL) {
-    struct vote_header header = {.epoch = epoch, .round = round, .method_low = TALLY_METHOD_LOW, .method_high = TALLY_METHOD_HIGH};
+    struct vote_header header = {.epoch = epoch, .round = round, .methods = TALLY_METHODS};
     memcpy(header.network, authority->config.network->id, sizeof header.network);
     memcpy(header.authority, authority->config.self->identity, IDENTITY_BYTES);
     memcpy(header.previous, previous, DIGEST_BYTES);
     header.date = header.valid_after = wall_clock_date(&authority->clock, now);
     header.relay_count = list_relays(authority, now, list);
     for (uint32_t i = 0; i < header.relay_count; i++)
-      relays[i] = (struct vote_relay){.flags = flags_of(authority, list[i], now), .descriptor_text = list[i]->text};
-    document = vote_format(&header, relays, authority->config.identity_seed->bytes);
+      relays[i] = (struct vote_relay){.flags = flags_of(authority, list[i], now),
+                                      .descriptor = document_bytes(list[i]->text),
+                                      .descriptor_len = document_len(list[i]->text)};
+    document = vote_compose(&header, relays, authority->config.identity_seed->bytes);
   }
   free(list);
   free(relays);

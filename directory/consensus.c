@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "directory/agreement_message.h"
 #include "directory/consensus_internal.h"
 #include "directory/merkle.h"
 
@@ -69,6 +70,32 @@ static enum outcome check_signatures(const struct network_file *network, struct 
   return enough ? OUTCOME_OK : OUTCOME_TOO_FEW_SIGNATURES;
 }
 
+/* Those that prove the decision, in the order of the network file. */
+static void keep_signatures(struct consensus *consensus, const struct network_file *network,
+                            const struct consensus_signature *signatures, uint32_t count) {
+  for (uint32_t author = 0; author < network->authority_count; author++) {
+    for (uint32_t i = 0; i < count; i++) {
+      bool is_author = memcmp(signatures[i].authority, network->authorities[author].identity, IDENTITY_BYTES) == 0;
+      if (!is_author || signatures[i].view != consensus->header.view) continue;
+      consensus->signers[consensus->signature_count] = (uint8_t)author;
+      consensus->signatures[consensus->signature_count++] = signatures[i];
+      break;
+    }
+  }
+}
+
+void consensus_certificate(const struct consensus *consensus, struct agreement_certificate *ret) {
+  memset(ret, 0, sizeof *ret);
+  ret->epoch = consensus->header.epoch;
+  ret->view = consensus->header.view;
+  memcpy(ret->digest, consensus->header.digest, DIGEST_BYTES);
+  ret->signs.count = consensus->signature_count;
+  for (uint32_t i = 0; i < consensus->signature_count; i++) {
+    ret->signs.list[i].author = consensus->signers[i];
+    memcpy(ret->signs.list[i].bytes, consensus->signatures[i].bytes, ED25519_SIGNATURE_BYTES);
+  }
+}
+
 /* Everything but the signatures' validity. The reader has failed, or *ret is complete. */
 static enum outcome read_text(struct text_reader *reader, const struct network_file *network, struct consensus **ret,
                               struct consensus_signature *ret_signatures, uint32_t *ret_count) {
@@ -99,6 +126,7 @@ struct consensus *consensus_parse(const struct network_file *network, const uint
   if (len <= LIMIT_CONSENSUS_BYTES) outcome = read_text(&reader, network, &consensus, signatures, &count);
   if (outcome == OUTCOME_OK) outcome = check_signatures(network, &consensus->header, signatures, count);
   if (outcome == OUTCOME_OK) {
+    keep_signatures(consensus, network, signatures, count);
     consensus->text = document_new(bytes, len);
     if (!consensus->text) outcome = OUTCOME_NO_MEMORY;
   }
@@ -179,7 +207,7 @@ bool relay_entry_same_family(const struct relay_entry *a, const struct relay_ent
   return false;
 }
 
-const struct document *consensus_text(const struct consensus *consensus) { return consensus->text; }
+struct document *consensus_text(const struct consensus *consensus) { return consensus->text; }
 
 /* Threads that come at once may both pack; one result stays. */
 struct document *consensus_packed(const struct consensus *constant) {

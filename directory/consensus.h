@@ -8,6 +8,7 @@
 #include "directory/exit_policy.h"
 #include "directory/network_file.h"
 #include "directory/pack.h"
+#include "directory/relay_flags.h"
 #include "protocol/document.h"
 
 enum {
@@ -17,8 +18,6 @@ enum {
   RELAY_WEIGHT_MAX = 100 * 1000 * 1000, /* KB/s */
 };
 
-enum relay_flag { RELAY_RUNNING = 1, RELAY_GUARD = 2, RELAY_EXIT = 4, RELAY_VALID = 8 };
-
 struct relay_entry {
   uint8_t identity[IDENTITY_BYTES];
   uint8_t link_key[X25519_BYTES];
@@ -26,7 +25,7 @@ struct relay_entry {
   uint8_t onion_generation;
   uint8_t link_suites; /* bits 1 << aead_suite: for records */
   uint8_t layer_suite; /* enum aead_suite: for onion layers, for all clients alike */
-  uint8_t flags;
+  uint8_t flags;       /* enum relay_flag */
   char nickname[RELAY_NICKNAME_BYTES];
   struct address address;      /* IPv4 or IPv6, where it listens */
   struct address other;        /* a second one, of the other family; family ADDRESS_NONE: none */
@@ -59,6 +58,9 @@ struct consensus *consensus_take(struct consensus *); /* one more reference */
 void consensus_release(struct consensus *);           /* NULL is allowed */
 
 const struct consensus_header *consensus_header(const struct consensus *);
+/* The decision that its signatures prove: those of the header's view, as the agreement keeps it. */
+struct agreement_certificate;
+void consensus_certificate(const struct consensus *, struct agreement_certificate *ret);
 /* [CONS-9] OK, CONSENSUS_EXPIRED, or CLOCK_WRONG (valid-after more than 30 min ahead). */
 enum outcome consensus_check_dates(const struct consensus *, struct date now);
 /* Entries, sorted by identity. */
@@ -75,7 +77,7 @@ uint64_t relay_entry_weight(const struct consensus *, const struct relay_entry *
 bool relay_entry_same_family(const struct relay_entry *, const struct relay_entry *);
 
 /* The text, and the text under zstd as it is served. */
-const struct document *consensus_text(const struct consensus *);
+struct document *consensus_text(const struct consensus *);
 /* The consensus's own reference, made on first use: take one to keep it. NULL: no memory. */
 struct document *consensus_packed(const struct consensus *);
 

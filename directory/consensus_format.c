@@ -16,21 +16,6 @@ enum {
   SIGNATURE_MAX_BYTES = 256,
 };
 
-static void write_flag(struct text_writer *writer, const char *name, bool first) {
-  text_write_bytes(writer, first ? " " : ",", 1);
-  text_write_bytes(writer, name, strlen(name));
-}
-
-void relay_flags_write(struct text_writer *writer, uint8_t flags) {
-  bool first = true;
-  for (size_t i = 0; i < sizeof relay_flag_names / sizeof relay_flag_names[0]; i++) {
-    if (!(flags & (uint8_t)relay_flag_names[i].flag)) continue;
-    write_flag(writer, relay_flag_names[i].name, first);
-    first = false;
-  }
-  if (first) text_write_word(writer, "none");
-}
-
 void consensus_write_header(struct text_writer *writer, const struct consensus_header *header, const uint8_t network[32]) {
   text_write_title(writer, "consensus");
   text_write_hex_line(writer, "network", network, 32);

@@ -17,16 +17,13 @@ struct consensus {
   _Atomic(struct document *) packed; /* made on first use */
   struct document *text;
   struct consensus_header header;
+  uint32_t signature_count;
+  struct consensus_signature signatures[LIMIT_AUTHORITIES]; /* of the header's view */
+  uint8_t signers[LIMIT_AUTHORITIES];                      /* their places in the network file */
   uint64_t *ends[POSITIONS];       /* the entries' ends side by side, for the search */
   struct relay_entry *entries;
   struct exit_summary *summaries;
 };
-
-/* The words of a line `flags`, in this order. */
-struct relay_flag_name { enum relay_flag flag; const char *name; };
-extern const struct relay_flag_name relay_flag_names[4];
-uint8_t relay_flags_read(struct text_reader *);
-void relay_flags_write(struct text_writer *, uint8_t flags);
 
 /* [CONS-1] The lines before the entries. */
 void consensus_read_header(struct text_reader *, struct consensus_header *ret, uint8_t ret_network[32]);

@@ -5,27 +5,6 @@
 
 #define WEIGHT_SUM_MAX ((uint64_t)RELAY_WEIGHT_MAX * LIMIT_RELAYS)
 
-const struct relay_flag_name relay_flag_names[4] = {
-    {RELAY_RUNNING, "running"}, {RELAY_GUARD, "guard"}, {RELAY_EXIT, "exit"}, {RELAY_VALID, "valid"}};
-enum { FLAG_COUNT = sizeof relay_flag_names / sizeof relay_flag_names[0] };
-
-/* `none`, or words with commas, in the table's order. */
-uint8_t relay_flags_read(struct text_reader *reader) {
-  struct text_span word, words = text_read_word(reader);
-  uint8_t flags = 0;
-  size_t next = 0;
-  bool more = true;
-  if (text_equals(words, "none")) return 0;
-  while (more && !reader->failed) {
-    more = text_cut(&words, ',', &word);
-    if (!more) word = words;
-    while (next < FLAG_COUNT && !text_equals(word, relay_flag_names[next].name)) next++;
-    if (next == FLAG_COUNT) text_fail(reader);
-    else flags |= (uint8_t)relay_flag_names[next++].flag;
-  }
-  return reader->failed ? 0 : flags;
-}
-
 /* [CONS-1] */
 void consensus_read_header(struct text_reader *reader, struct consensus_header *ret, uint8_t ret_network[32]) {
   text_read_title(reader, "consensus");

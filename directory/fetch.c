@@ -110,7 +110,7 @@ uint32_t fetch_published_count(const struct fetch *fetch) {
 }
 
 /* [FETCH-6] Epochs only rise; two valid consensuses of one epoch are kept as evidence, and everything stops. */
-static enum outcome accept(struct fetch *fetch, instant now, struct consensus *consensus) {
+static enum outcome take_newer(struct fetch *fetch, instant now, struct consensus *consensus) {
   const struct consensus_header *new_header = consensus_header(consensus);
   enum outcome outcome = consensus_check_dates(consensus, wall_clock_date(&fetch->clock, now));
   if (outcome == OUTCOME_OK && fetch->consensus != NULL) {
@@ -135,7 +135,7 @@ enum outcome fetch_take_packed(struct fetch *fetch, instant now, const struct do
   struct consensus *consensus =
       consensus_parse(fetch->config.network, document_bytes(text), document_len(text), &outcome, NULL);
   document_release(text);
-  return consensus == NULL ? outcome : accept(fetch, now, consensus);
+  return consensus == NULL ? outcome : take_newer(fetch, now, consensus);
 }
 
 /* Which failures mean that there was no answer at all. */

@@ -113,6 +113,7 @@ const char *text_take_bytes(struct text_reader *reader, size_t len) {
     return NULL;
   }
   const char *bytes = reader->next;
+  for (size_t i = 0; i < len; i++) reader->line += bytes[i] == '\n';
   reader->next += len;
   return bytes;
 }

@@ -42,7 +42,7 @@ bool text_has_word(const struct text_reader *);
 bool text_is_complete(struct text_reader *);
 /* How many bytes the lines before the next one have. */
 size_t text_offset(const struct text_reader *);
-/* Passes over `len` bytes of whole lines that stand where the next line would; NULL: failed. Counts no lines. */
+/* Passes over `len` bytes of whole lines that stand where the next line would; NULL: failed. */
 const char *text_take_bytes(struct text_reader *, size_t len);
 
 /* Words of the current line, one after the other. */

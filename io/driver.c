@@ -47,6 +47,7 @@ struct driver *driver_new(const struct driver_config *config) {
   }
   exchange_join(config->exchange, config->index, driver->loop);
   driver->now = loop_now();
+  driver->has_work = true; /* the first turn does not wait: the machine has heard of nothing yet */
   return driver;
 }
 
@@ -157,6 +158,7 @@ void driver_turn(struct driver *driver, uint64_t wait) {
   driver_take_effects(driver);
   take_ready(driver);
   exchange_notify(driver->config.exchange, driver->config.index);
+  log_writer_flush(driver->config.log);
 }
 
 void driver_run(struct driver *driver) {

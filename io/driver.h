@@ -7,10 +7,10 @@
 
 #include "io/exchange.h"
 #include "io/files.h"
+#include "io/log_writer.h"
 #include "io/loop.h"
 #include "protocol/machine.h"
 #include "protocol/status.h"
-#include "protocol/trace.h"
 
 struct driver; /* opaque */
 
@@ -19,7 +19,7 @@ struct driver_config {
   struct exchange *exchange;     /* outlives the driver */
   uint32_t index;                /* among the exchange's drivers */
   const struct folder *folder;   /* for EFFECT_WRITE_FILE; NULL: every write fails */
-  const struct trace *trace;     /* NULL: silent */
+  struct log_writer *log;        /* NULL: silent */
   const char *resolv_conf, *hosts; /* NULL: the system's */
 };
 

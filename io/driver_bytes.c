@@ -43,7 +43,11 @@ static bool present(struct connection *connection, size_t len, size_t room) {
     used = len;
   }
   bool is_kept = keep(&connection->kept, &connection->kept_len, &driver->kept_bytes, driver->in + used, len - used);
-  if (is_kept && connection->kept_len < DRIVER_RECEIVE_BYTES) return true;
+  if (is_kept && connection->kept_len < DRIVER_RECEIVE_BYTES) {
+    /* Whole messages may stand behind one that waits for work, and nothing need follow them: ready will mean them. */
+    if (connection->kept_len > 0 && driver_verbs(driver)->room(driver_self(driver), connection->id) == 0) pause_reading(connection);
+    return true;
+  }
   connection_fail(connection, is_kept ? OUTCOME_PROTOCOL_VIOLATION : OUTCOME_NO_MEMORY);
   return false;
 }

@@ -59,7 +59,7 @@ struct connection *connection_new(struct driver *driver, struct id id, int fd, e
   driver->connections++;
   if (kind == CONNECTION_LINK && driver->congestion[0] == 0) {
     tcp_congestion(fd, driver->congestion);
-    trace_write(driver->config.trace, TRACE_NOTICE, "driver", "links use the congestion control %s", driver->congestion);
+    trace_write(log_writer_trace(driver->config.log), TRACE_NOTICE, "driver", "links use the congestion control %s", driver->congestion);
   }
   return connection;
 }

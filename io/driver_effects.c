@@ -28,7 +28,7 @@ static void write_file(struct driver *driver, struct effect *effect) {
   if (driver->config.folder != NULL)
     event.outcome = folder_write(driver->config.folder, effect->name, document_bytes(effect->document),
                                  document_len(effect->document), effect->secret, &complaint);
-  if (event.outcome != OUTCOME_OK) trace_write(driver->config.trace, TRACE_ERROR, "files", "%s", complaint.text);
+  if (event.outcome != OUTCOME_OK) trace_write(log_writer_trace(driver->config.log), TRACE_ERROR, "files", "%s", complaint.text);
   document_release(effect->document);
   driver_post(driver, &event);
 }

@@ -48,7 +48,7 @@ static void pause_for_shortage(struct driver *driver, int error) {
   driver->accept_again = instant_after(driver->now, DRIVER_SHORTAGE_PAUSE);
   if (driver->shortage_told) return;
   driver->shortage_told = true;
-  trace_write(driver->config.trace, TRACE_WARNING, "driver", "new connections wait: %s", strerror(error));
+  trace_write(log_writer_trace(driver->config.log), TRACE_WARNING, "driver", "new connections wait: %s", strerror(error));
 }
 
 void driver_adopt(struct driver *driver, int fd, enum connection_kind kind, const struct address *peer) {

@@ -46,6 +46,10 @@ const char *folder_path(const struct folder *folder) {
   return folder->path;
 }
 
+int folder_descriptor(const struct folder *folder) {
+  return folder->fd;
+}
+
 static void complain_locked(const struct folder *folder, int fd, struct complaint *complaint) {
   char pid[24] = "";
   ssize_t len = pread(fd, pid, sizeof pid - 1, 0);

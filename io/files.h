@@ -21,6 +21,8 @@ enum { FILE_NAME_MAX_BYTES = 200 };
 enum outcome folder_open(const char *path, struct folder **ret, struct complaint *);
 void folder_close(struct folder *); /* also gives the lock back; NULL is allowed */
 const char *folder_path(const struct folder *);
+/* For what is neither read nor written: a socket. Stays the folder's. */
+int folder_descriptor(const struct folder *);
 
 /* One process per folder: ALREADY_RUNNING, with its process id in the complaint. Held until the folder is closed or
  * the process ends, however it ends. */

@@ -18,7 +18,7 @@ struct program *program_new(const struct program_config *config) {
   bool done = program->exchange != NULL;
   for (uint32_t i = 0; done && i < program->count; i++) {
     struct driver_config driver = {.machine = config->machines[i], .exchange = program->exchange, .index = i,
-                                   .folder = config->folder, .trace = config->trace,
+                                   .folder = config->folder, .log = config->log,
                                    .resolv_conf = config->resolv_conf, .hosts = config->hosts};
     program->drivers[i] = driver_new(&driver);
     done = program->drivers[i] != NULL;

@@ -13,7 +13,7 @@ struct program_config {
   const struct machine *machines; /* at most EXCHANGE_DRIVERS_MAX; they outlive the program */
   uint32_t machine_count;
   const struct folder *folder;
-  const struct trace *trace; /* its sink is called from every thread */
+  struct log_writer *log; /* NULL: silent */
   const char *resolv_conf, *hosts; /* NULL: the system's */
   uint32_t ring_parcels;           /* 0: EXCHANGE_RING_PARCELS */
   bool catch_signals;              /* SIGINT and SIGTERM become EVENT_STOP for the first machine */

@@ -65,7 +65,7 @@ enum {
   LIMIT_STREAM_QUEUE_CELLS = 64, /* an exit or client stops reading streams while a circuit has this many queued */
 };
 
-/* Documents */
+/* Documents, [LIMIT-7] */
 enum {
   LIMIT_DESCRIPTOR_BYTES = 16 * 1024,
   LIMIT_VOTE_BYTES = 32 * 1024 * 1024,

@@ -14,6 +14,7 @@ static const struct onion_key *find_onion_key(const struct shard *shard, uint8_t
   return NULL;
 }
 
+/* [LIMIT-4] */
 static bool may_queue(struct shard *shard, struct neighbour *neighbour, instant now, const struct cell_create *create) {
   return !shard->stopping && place_is_allowed(neighbour, create->place) &&
          create->handshake_type == CIRCUIT_HANDSHAKE_TYPE_HYBRID && find_onion_key(shard, create->generation) != NULL &&

@@ -94,6 +94,12 @@ static void watch_half_closed(struct shard *shard, struct exit_stream *stream, i
   timer_heap_set(&shard->timers, &stream->timer, TIMER_STREAM, stream->connection, instant_after(now, LIMIT_HALF_CLOSED_TIME));
 }
 
+void exit_stream_opened(struct shard *shard, struct exit_stream *stream, instant now) {
+  if (!stream->eof_received) return;
+  watch_half_closed(shard, stream, now);
+  check_done(shard, stream, now);
+}
+
 void exit_stream_timer(struct shard *shard, struct exit_stream *stream, instant now) {
   if (stream->moved_at_timer == stream->received + stream->taken + stream->sent)
     exit_stream_end(shard, stream, now, OUTCOME_TIMED_OUT);
@@ -151,7 +157,7 @@ void exit_hop_room(struct shard *shard, struct hop *hop) {
 
 /* ---- from the client to the destination ---- */
 
-/* Small pieces share a cell, so that a promise of bytes stays a promise of memory. */
+/* [LIMIT-6] Small pieces share a cell, so that a promise of bytes stays a promise of memory. */
 static bool keep_data(struct shard *shard, struct exit_stream *stream, instant now, const uint8_t *bytes, size_t len) {
   struct cell *last = stream->to_destination.last;
   if (last != NULL) {

@@ -149,4 +149,5 @@ void exit_connected(struct shard *shard, struct exit_stream *stream, instant now
   if (hop_begin_message(shard, stream->hop, now, MESSAGE_CONNECTED, stream->number, 0, &cell) == NULL) return;
   hop_send_message(shard, stream->hop, now, cell);
   exit_stream_ready(shard, stream); /* to be read, and what came behind BEGIN to be written */
+  if (stream->hop != NULL) exit_stream_opened(shard, stream, now);
 }

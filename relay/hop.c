@@ -97,7 +97,7 @@ void hop_close(struct shard *shard, struct hop *hop, instant now, enum outcome c
   if (cause != OUTCOME_OK) tell_cause(shard, hop, now, cause);
   if (hop->closing) return; /* there was no memory for the word: it was cut */
   begin_closing(shard, hop, now);
-  trunk_close(&hop->sides[SIDE_CLIENT], now);
+  trunk_close(&hop->sides[SIDE_CLIENT], now); /* [CIRC-11] CLOSE behind what is queued */
   trunk_close(&hop->sides[SIDE_EXIT], now);
   hop_check_dead(shard, hop);
 }

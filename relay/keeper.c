@@ -41,7 +41,8 @@ struct keeper *keeper_new(const struct keeper_config *config) {
     keeper_free(keeper);
     return NULL;
   }
-  if (config->consensus != NULL) fetch_set_consensus(keeper->fetch, 0, config->consensus);
+  if (config->consensus != NULL) /* [FETCH-1] */
+    fetch_set_consensus(keeper->fetch, 0, config->consensus);
   return keeper;
 }
 
@@ -136,7 +137,7 @@ static void spread_news(struct keeper *keeper, instant now) {
                             .message = {.kind = SHARD_CONSENSUS, .object = consensus_take(consensus)}};
     keeper_effect(keeper, &effect);
   }
-  struct effect write = {.kind = EFFECT_WRITE_FILE, .name = KEEPER_CONSENSUS_FILE, .document = document_take(consensus_packed(consensus))};
+  struct effect write = {.kind = EFFECT_WRITE_FILE, .name = KEEPER_CONSENSUS_FILE, .document = document_take(consensus_text(consensus))};
   keeper_effect(keeper, &write);
   const struct relay_entry *own = consensus_find(consensus, keeper->config.self->identity);
   bool listed = own != NULL;
@@ -298,4 +299,8 @@ static const struct machine_verbs verbs = {
 
 struct machine keeper_machine(struct keeper *keeper) {
   return (struct machine){keeper, &verbs};
+}
+
+const struct consensus *keeper_consensus(const struct keeper *keeper) {
+  return fetch_consensus(keeper->fetch);
 }

@@ -33,6 +33,8 @@ struct keeper_config {
 struct keeper *keeper_new(const struct keeper_config *);
 void keeper_free(struct keeper *);
 struct machine keeper_machine(struct keeper *);
+/* For tests: the newest consensus, not counted; NULL: none. */
+const struct consensus *keeper_consensus(const struct keeper *);
 
 /* Files of a relay's folder that the keeper writes. */
 #define KEEPER_ONION_KEYS_FILE "onion-keys"

@@ -195,6 +195,7 @@ void neighbour_lost(struct shard *shard, struct neighbour *neighbour, instant no
   list_append(&shard->gone, &neighbour->gone);
 }
 
+/* [LIMIT-8] */
 void neighbour_timer(struct shard *shard, struct neighbour *neighbour, instant now) {
   bool idle = trunk_side_count(neighbour->trunk) == 0 && list_first(&neighbour->waiting) == NULL;
   bool late = !neighbour->is_open || trunk_close_deadline(neighbour->trunk) <= now;

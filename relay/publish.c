@@ -12,7 +12,7 @@ static uint8_t current_generation(const struct keeper *keeper, instant now) {
   return network_onion_generation(&keeper->config.network->timing, wall_clock_date(&keeper->clock, now));
 }
 
-/* [HS-7] All relays rotate at common times: when the next generation begins. */
+/* [HS-6] All relays rotate at common times: when the next generation begins. */
 static instant next_rotation(const struct keeper *keeper, instant now) {
   int64_t rotation = keeper->config.network->timing.onion_rotation;
   struct date date = wall_clock_date(&keeper->clock, now);
@@ -76,7 +76,7 @@ static bool publish(struct keeper *keeper, instant now) {
   if (document == NULL) return false;
   struct effect write = {.kind = EFFECT_WRITE_FILE, .id = {2, 1}, .name = KEEPER_DESCRIPTOR_FILE, .document = document_take(document)};
   keeper_effect(keeper, &write);
-  document_release(keeper->descriptor);
+  document_release(keeper->descriptor); /* [FETCH-7] */
   keeper->descriptor = document_take(document);
   fetch_publish(keeper->fetch, now, document);
   return true;

@@ -45,6 +45,14 @@ static void free_connections(struct shard *shard) {
   }
 }
 
+/* Figures that nobody took are freed with the rest. */
+static void wipe_effects(struct shard *shard) {
+  for (struct effect effect; effect_queue_take(&shard->effects, &effect);) {
+    if (effect.kind == EFFECT_MESSAGE && effect.message.kind == KEEPER_FIGURES) free(effect.message.object);
+    document_release(effect.document);
+  }
+}
+
 void shard_free(struct shard *shard) {
   if (shard == NULL) return;
   if (shard->hops.object_size != 0) { /* the tables were made */
@@ -59,7 +67,7 @@ void shard_free(struct shard *shard) {
     index_map_wipe(&shard->neighbours);
     index_map_wipe(&shard->streams);
     timer_heap_wipe(&shard->timers);
-    effect_queue_wipe(&shard->effects);
+    wipe_effects(shard);
   }
   consensus_release(shard->consensus);
   if (shard->keys != NULL) sodium_free(shard->keys);
@@ -87,7 +95,7 @@ void shard_close_connection(struct shard *shard, struct id id, enum effect_kind 
 struct cell *shard_take_cell(struct shard *shard, instant now) {
   struct cell *cell;
   while ((cell = cell_pool_take(shard->cells)) == NULL) {
-    /* [LIMIT-3] What bounds memory is eviction: nobody ever waits for memory. */
+    /* [LIMIT-2] [LIMIT-3] What bounds memory is eviction: nobody ever waits for memory. */
     struct backlog *longest = trunk_pool_longest_backlog(&shard->trunks);
     if (longest == NULL) return NULL;
     shard->figures.evicted++;

@@ -147,6 +147,8 @@ void exit_message(struct shard *, struct hop *, instant now, const struct messag
 size_t exit_stream_room(const struct exit_stream *);
 void exit_stream_receive(struct shard *, struct exit_stream *, instant now, const uint8_t *in, size_t len);
 size_t exit_stream_transmit(struct shard *, struct exit_stream *, instant now, uint8_t *out, size_t room);
+/* Connected: EOF may have come before. */
+void exit_stream_opened(struct shard *, struct exit_stream *, instant now);
 void exit_stream_eof(struct shard *, struct exit_stream *, instant now);
 /* The destination's connection is gone, or could not be made. */
 void exit_stream_closed(struct shard *, struct exit_stream *, instant now, enum outcome);

@@ -15,7 +15,7 @@ MAY_INCLUDE = {
 SYSTEM = re.compile(
     r"event2/|sys/|net/|netinet/|arpa/|linux/|"
     r"(?:unistd|fcntl|time|pthread|threads|dirent|netdb|poll|signal|sched|spawn|pwd|grp|ifaddrs|syslog)\.h$")
-ATOMICS = re.compile(r"io/|protocol/ring\.|protocol/memory_budget\.|directory/consensus")
+ATOMICS = re.compile(r"io/|protocol/ring\.|protocol/memory_budget\.|protocol/document.|directory/consensus")
 
 
 def check_directions(tree):
@@ -45,7 +45,7 @@ def check_system_headers(tree):
                 yield file.finding(line, f"<{path}> outside io/, network/, driver.c and main.c, "
                                          "let the driver do it and hand in the result")
             elif path == "stdatomic.h" and not ATOMICS.match(file.path):
-                yield file.finding(line, "<stdatomic.h> outside io/, protocol/ring, protocol/memory_budget and "
+                yield file.finding(line, "<stdatomic.h> outside io/, protocol/ring, protocol/memory_budget, protocol/document and "
                                          "directory/consensus, exchange values over a ring")
             elif path.startswith("openssl/") and not re.match(r"crypto/aead\w*\.c$", file.path):
                 yield file.finding(line, f"<{path}> outside crypto/aead*.c, use the functions of crypto/aead.h")

@@ -327,6 +327,15 @@ const struct fetch_result *fetcher_result(const struct fetcher *fetcher, uint32_
   return &fetcher->fetches[index]->result;
 }
 
+void fetcher_release(struct fetcher *fetcher, uint32_t index) {
+  fetcher->fetches[index]->limit = 0;
+  app_ready(&fetcher->app, fetcher->fetches[index]);
+}
+
+uint32_t fetcher_count(const struct fetcher *fetcher) {
+  return fetcher->count;
+}
+
 bool fetcher_all_done(const struct fetcher *fetcher) {
   for (uint32_t i = 0; i < fetcher->count; i++)
     if (!fetcher->fetches[i]->result.done) return false;

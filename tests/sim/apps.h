@@ -30,6 +30,9 @@ struct machine fetcher_machine(struct fetcher *);
 /* Begins a fetch of `bytes` from host:port with these SOCKS credentials (NULL: none); returns its index. `early`: the
  * request goes out right behind CONNECT. `limit`: stops reading after so many bytes (0: never). The caller pokes the host. */
 uint32_t fetcher_begin(struct fetcher *, instant now, const char *user, const char *host, uint16_t port, uint64_t bytes, bool early, uint64_t limit);
+/* One that stopped at its limit reads on. The caller pokes the host. */
+void fetcher_release(struct fetcher *, uint32_t index);
+uint32_t fetcher_count(const struct fetcher *);
 const struct fetch_result *fetcher_result(const struct fetcher *, uint32_t index);
 bool fetcher_all_done(const struct fetcher *);
 

@@ -1,5 +1,6 @@
 #include "tests/sim/network.h"
 
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,6 +57,7 @@ static void fill_file(struct network *network) {
   file->expires = (struct date){network->sim.wall_ms_at_zero + INT64_C(10) * 365 * 86400 * 1000};
   if (network->options.production) network_timing_production(&file->timing);
   else network_timing_lab(&file->timing);
+  if (network->options.interval_ms > 0) file->timing.interval = network->options.interval_ms;
   file->authority_count = network->options.authorities;
   for (uint32_t i = 0; i < file->authority_count; i++) {
     char name[SIM_NAME_BYTES], host[ADDRESS_TEXT_BYTES];
@@ -90,13 +92,14 @@ static struct consensus *stored_consensus(const struct node *node, const char *n
 static void start_authority(struct node *node) {
   struct sim *sim = &node->network->sim;
   const struct document *ballot = sim_file(node->host, AUTHORITY_BALLOT_FILE);
+  bool took_part = sim_file(node->host, AUTHORITY_CONSENSUS_FILE) != NULL;
   struct authority_config config = {.self = &node->self,
                                     .network = &node->network->file,
                                     .identity_seed = node->identity_key,
                                     .own = node->index - 1,
                                     .budget = &node->budget,
                                     .trace = &sim->trace,
-                                    .ballot_state = ballot == NULL ? AGREEMENT_BALLOT_NEW : AGREEMENT_BALLOT_READ,
+                                    .ballot_state = ballot != NULL ? AGREEMENT_BALLOT_READ : took_part ? AGREEMENT_BALLOT_LOST : AGREEMENT_BALLOT_NEW,
                                     .ballot = ballot == NULL ? NULL : document_bytes(ballot),
                                     .ballot_len = ballot == NULL ? 0 : document_len(ballot),
                                     .consensus = stored_consensus(node, AUTHORITY_CONSENSUS_FILE)};
@@ -134,6 +137,14 @@ static void describe(struct node *node) {
   node->descriptor = d;
 }
 
+static uint64_t last_sequence(const struct node *node) {
+  static _Thread_local struct descriptor last;
+  const struct document *file = sim_file(node->host, KEEPER_DESCRIPTOR_FILE);
+  if (file == NULL) return 0;
+  if (descriptor_parse(node->network->file.id, document_bytes(file), document_len(file), &last, NULL) != OUTCOME_OK) abort();
+  return last.sequence;
+}
+
 static void start_relay(struct node *node) {
   struct sim *sim = &node->network->sim;
   struct onion_keys keys = {0};
@@ -147,6 +158,7 @@ static void start_relay(struct node *node) {
                                  .descriptor = node->descriptor,
                                  .signing_seed = node->signing_key,
                                  .onion_keys = &keys,
+                                 .last_sequence = last_sequence(node),
                                  .consensus = stored_consensus(node, KEEPER_CONSENSUS_FILE)};
   sim_seed(sim, keeper.seed);
   node->keeper = keeper_new(&keeper);
@@ -235,8 +247,18 @@ void network_kill(struct node *node) {
   sim_kill(node->host);
 }
 
+/* What shards and keepers tell each other is not malloc's alone. */
+static void drop_message(const struct machine_message *message) {
+  switch ((enum relay_message_kind)message->kind) {
+  case SHARD_CONSENSUS: consensus_release(message->object); return;
+  case SHARD_ONION_KEYS: sodium_free(message->object); return;
+  case KEEPER_LINK_CLOSED:
+  case KEEPER_FIGURES: free(message->object); return;
+  }
+}
+
 /* Counts that agree with what is there, after every turn. */
-static bool is_consistent(struct sim *sim, struct sim_host *host) {
+bool network_is_consistent(struct sim *sim, struct sim_host *host) {
   const struct node *node = host->owner;
   (void)sim;
   for (uint32_t i = 0; node->keeper != NULL && i < node->shard_count; i++)
@@ -251,7 +273,8 @@ void network_init(struct network *network, uint64_t seed, const struct network_o
   network->options = *options;
   list_init(&network->nodes);
   network->sim.scenario = network;
-  network->sim.invariant = is_consistent;
+  network->sim.invariant = network_is_consistent;
+  network->sim.drop_message = drop_message;
   for (uint32_t i = 1; i <= options->authorities; i++) add_node(network, NODE_AUTHORITY, "a", i);
   fill_file(network);
   for (uint32_t i = 1; i <= options->relays; i++) add_node(network, NODE_RELAY, "r", i);
@@ -287,7 +310,8 @@ void network_wipe(struct network *network) {
 
 struct node *network_node(const struct network *network, const char *name) {
   struct sim_host *host = sim_find_host(&network->sim, name);
-  return host == NULL ? NULL : host->owner;
+  if (host == NULL) abort(); /* a name that a scenario made up */
+  return host->owner;
 }
 
 bool network_client_is_ready(const struct node *node) {
@@ -299,9 +323,8 @@ bool network_client_is_ready(const struct node *node) {
 
 static bool all_ready(struct sim *sim, void *context) {
   struct network *network = context;
-  static _Thread_local uint64_t calls;
   (void)sim;
-  if (++calls % 8 != 0) return false;
+  if (++network->asked % 8 != 0) return false;
   for (struct list_node *n = list_first(&network->nodes); n != NULL; n = list_after(&network->nodes, n)) {
     struct node *node = LIST_OBJECT(n, struct node, list);
     if (node->role == NODE_CLIENT && node->client != NULL && !network_client_is_ready(node)) return false;

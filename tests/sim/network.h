@@ -8,6 +8,7 @@
 #include "client/client.h"
 #include "directory/authority.h"
 #include "directory/network_file.h"
+#include "protocol/status.h"
 #include "relay/keeper.h"
 #include "relay/shard.h"
 #include "tests/sim/apps.h"
@@ -46,6 +47,7 @@ struct network_options {
   uint64_t bytes_per_s;    /* of each host; 0: no limit */
   uint32_t pool_cells;     /* of each relay's shard; 0: 4096 */
   bool production;         /* timing */
+  int64_t interval_ms;     /* other than the timing's; 0: the timing's */
 };
 
 struct network {
@@ -53,9 +55,10 @@ struct network {
   struct network_options options;
   struct network_file file;
   struct list nodes;
+  uint64_t asked; /* how often readiness was asked for */
 };
 
-/* Everything is made and started. */
+/* Everything is made and started; network_is_consistent is the invariant until another is set. */
 void network_init(struct network *, uint64_t seed, const struct network_options *);
 void network_wipe(struct network *);
 struct node *network_node(const struct network *, const char *name); /* a1, r1, x1, c1, web, app1 */
@@ -68,5 +71,7 @@ bool network_run_until_ready(struct network *, uint64_t within);
 uint32_t network_fetch(struct network *, uint32_t index, const char *user, uint64_t bytes, bool early);
 bool network_run_until_fetched(struct network *, uint64_t within);
 bool network_client_is_ready(const struct node *);
+/* Counts agree with what is there. */
+bool network_is_consistent(struct sim *, struct sim_host *);
 
 #endif

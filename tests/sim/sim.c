@@ -34,6 +34,7 @@ void sim_plan(struct sim *sim, struct sim_event event) {
     if (sim->heap == NULL) abort();
   }
   event.order = sim->order++;
+  event.life = event.host->life;
   if (event.endpoint != NULL) event.endpoint->references++;
   size_t at = sim->heap_count++;
   while (at > 0 && is_before(&event, &sim->heap[(at - 1) / 2])) {
@@ -74,6 +75,7 @@ struct sim_host *sim_add_host(struct sim *sim, const char *name, uint64_t delay)
   snprintf(host->name, sizeof host->name, "%s", name);
   host->sim = sim;
   host->delay = delay;
+  host->write_time = MILLISECONDS;
   host->address = (struct address){.family = ADDRESS_IPV4, .bytes = {10, (uint8_t)(number >> 8), (uint8_t)number, 1}};
   list_init(&host->files);
   list_init(&host->endpoints);
@@ -142,6 +144,7 @@ void sim_kill(struct sim_host *host) {
   while ((node = list_first(&host->endpoints)) != NULL)
     wire_close(LIST_OBJECT(node, struct sim_endpoint, of_host), OUTCOME_CONNECTION_RESET, false);
   host->is_up = false;
+  host->life++;
   if (host->on_free != NULL) host->on_free(host);
   host->machine_count = host->listener_count = 0;
   memset(host->machines, 0, sizeof host->machines);
@@ -183,7 +186,14 @@ void sim_put_file(struct sim_host *host, const char *name, struct document *byte
 static void free_event(struct sim_event *event) {
   free(event->bytes);
   free(event->event);
+  document_release(event->document);
   if (event->endpoint != NULL) wire_release(event->endpoint);
+}
+
+static void drop_message(struct sim *sim, const struct event *event) {
+  if (event == NULL || event->kind != EVENT_MESSAGE) return;
+  if (sim->drop_message != NULL) sim->drop_message(&event->message);
+  else free(event->message.object);
 }
 
 void sim_wipe(struct sim *sim) {
@@ -192,6 +202,7 @@ void sim_wipe(struct sim *sim) {
     if (LIST_OBJECT(node, struct sim_host, node)->is_up) sim_kill(LIST_OBJECT(node, struct sim_host, node));
   while (sim->heap_count > 0) {
     struct sim_event event = take_first(sim);
+    drop_message(sim, event.event);
     free_event(&event);
   }
   while ((node = list_take_first(&sim->hosts)) != NULL) {
@@ -221,11 +232,13 @@ static void happen(struct sim *sim, struct sim_event *event) {
   case SIM_ARRIVE_EOF:
   case SIM_ARRIVE_CLOSED: wire_arrives(sim, event); return;
   case SIM_GIVE_EVENT:
-    if (event->host->is_up && event->machine < event->host->machine_count) {
-      sim_event(event->host, event->machine, event->event);
-    } else if (event->event->kind == EVENT_MESSAGE) {
-      free(event->event->message.object);
-    }
+    if (event->host->is_up && event->life == event->host->life) sim_event(event->host, event->machine, event->event);
+    else drop_message(sim, event->event);
+    return;
+  case SIM_RENAME:
+    if (event->life != event->host->life) return;
+    sim_put_file(event->host, (const char *)event->bytes, event->document);
+    event->document = NULL;
     return;
   }
 }

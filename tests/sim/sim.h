@@ -29,7 +29,9 @@ struct sim_host {
   uint64_t delay;        /* one way, from this host to the core */
   uint64_t bytes_per_s;  /* up and down each; 0: no limit */
   int64_t clock_skew_ms;
+  uint64_t write_time;   /* from EFFECT_WRITE_FILE to EVENT_WRITTEN; the rename falls in its middle */
   bool is_up, is_cut;    /* cut: nothing passes, connections stand still */
+  uint32_t life;         /* rises with each kill: what was on its way to a former life is lost */
   bool exited;
   enum outcome exit_outcome;
   struct machine machines[SIM_MACHINES_PER_HOST];
@@ -52,12 +54,15 @@ struct sim {
   struct sim_event *heap;
   size_t heap_count, heap_capacity;
   uint64_t order, turns, chunks, bytes;
+  uint64_t digest; /* of every chunk that left anyone: when, whose, its bytes; tells one run from another */
   struct list hosts;
   struct trace trace;
   /* Asked after every turn; false fails the run. NULL: nothing. */
   bool (*invariant)(struct sim *, struct sim_host *);
   /* May change bytes on their way (attacks); called for each chunk. NULL: nobody does. */
   void (*tamper)(struct sim *, struct sim_host *from, struct sim_host *to, uint8_t *bytes, size_t len);
+  /* Frees what a message carries that nobody will get. NULL: it is malloc's. */
+  void (*drop_message)(const struct machine_message *);
   void *scenario;
   bool broken;
 };
@@ -73,7 +78,7 @@ uint32_t sim_add_machine(struct sim_host *, struct machine);
 void sim_listen(struct sim_host *, enum connection_kind, uint16_t port, uint32_t machine);
 /* Tells the machines the clock and plans their first turns. */
 void sim_start(struct sim_host *);
-/* kill -9: connections are cut, machines freed through on_free; files stay as they were last synced. */
+/* kill -9: connections are cut, machines freed through on_free; a file that is being written stays old or becomes new. */
 void sim_kill(struct sim_host *);
 /* The bytes of a file; NULL: none. */
 const struct document *sim_file(const struct sim_host *, const char *name);

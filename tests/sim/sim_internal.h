@@ -9,7 +9,7 @@
 
 enum { SIM_SOCKET_BYTES = 256 * 1024, SIM_BUFFER_BYTES = 256 * 1024, SIM_WORK_PER_TURN = 4 };
 
-enum sim_event_kind { SIM_TURN, SIM_CONNECT, SIM_ARRIVE, SIM_ARRIVE_EOF, SIM_ARRIVE_CLOSED, SIM_GIVE_EVENT };
+enum sim_event_kind { SIM_TURN, SIM_CONNECT, SIM_ARRIVE, SIM_ARRIVE_EOF, SIM_ARRIVE_CLOSED, SIM_GIVE_EVENT, SIM_RENAME };
 
 /* One end of a connection. */
 struct sim_endpoint {
@@ -19,12 +19,14 @@ struct sim_endpoint {
   struct id id;
   enum connection_kind kind;
   struct sim_endpoint *peer;      /* NULL: gone */
+  struct sim_host *other;         /* the peer's host, also when the peer is gone; NULL: there never was one */
   bool connected, dead, has_output, finishing, finished, closing_flushed;
   bool eof_arrived, eof_given;
   uint64_t in_flight;             /* bytes sent that the peer has not read */
   uint8_t *arrived;
   size_t arrived_len, arrived_capacity;
   instant last_arrival;           /* at the peer: bytes never overtake */
+  instant held_until;             /* by a cut: what arrives earlier waits its turn */
   uint32_t references;            /* events that name it */
 };
 
@@ -33,20 +35,22 @@ struct sim_event {
   uint64_t order;
   enum sim_event_kind kind;
   struct sim_host *host;
-  uint32_t machine;
+  uint32_t machine, life;
   struct sim_endpoint *endpoint;
+  struct document *document;     /* SIM_RENAME: the file `bytes` names */
   uint8_t *bytes;
   size_t len;
   struct event *event;
 };
 
+/* What the event points to is the event's from now on. */
 void sim_plan(struct sim *, struct sim_event);
 void sim_plan_turn(struct sim_host *, uint32_t machine, instant at);
 
 /* sim_wire.c */
 void wire_connect(struct sim_host *, uint32_t machine, const struct effect *);
 void wire_connect_arrives(struct sim *, struct sim_endpoint *);
-void wire_arrives(struct sim *, const struct sim_event *);
+void wire_arrives(struct sim *, struct sim_event *);
 struct sim_endpoint *wire_find(struct sim_host *, uint32_t machine, struct id);
 void wire_transmit(struct sim_endpoint *);
 void wire_receive(struct sim_endpoint *, uint8_t *buffer);

@@ -29,8 +29,17 @@ static void resolve(struct sim_host *host, uint32_t machine, const struct effect
 
 static void write_file(struct sim_host *host, uint32_t machine, const struct effect *effect) {
   struct event event = {.kind = EVENT_WRITTEN, .id = effect->id, .outcome = OUTCOME_OK};
-  sim_put_file(host, effect->name, effect->document);
-  give_later(host, machine, MILLISECONDS, &event);
+  size_t len = strlen(effect->name) + 1;
+  uint8_t *name = malloc(len);
+  if (name == NULL) abort();
+  memcpy(name, effect->name, len);
+  uint64_t after = host->write_time / 2;
+  sim_plan(host->sim, (struct sim_event){.at = instant_after(host->sim->now, after),
+                                         .kind = SIM_RENAME,
+                                         .host = host,
+                                         .document = effect->document,
+                                         .bytes = name});
+  give_later(host, machine, host->write_time, &event);
 }
 
 static void pass_message(struct sim_host *host, uint32_t machine, const struct effect *effect) {
@@ -71,37 +80,59 @@ static void take_effects(struct sim_host *host, uint32_t machine) {
   while (m->verbs->next_effect(m->self, &effect)) perform(host, machine, &effect);
 }
 
+/* What a turn looks at: the machine's endpoints as they are now, each held, since any of them may be closed on the way. */
+struct snapshot { struct sim_endpoint **endpoints; size_t count; };
+
+static struct snapshot snapshot_take(struct sim_host *host, uint32_t machine, bool (*wanted)(const struct sim_endpoint *)) {
+  struct snapshot snapshot = {0};
+  for (struct list_node *node = list_first(&host->endpoints); node != NULL; node = list_after(&host->endpoints, node)) {
+    struct sim_endpoint *endpoint = LIST_OBJECT(node, struct sim_endpoint, of_host);
+    if (endpoint->machine != machine || !wanted(endpoint)) continue;
+    snapshot.endpoints = realloc(snapshot.endpoints, (snapshot.count + 1) * sizeof(struct sim_endpoint *));
+    if (snapshot.endpoints == NULL) abort();
+    snapshot.endpoints[snapshot.count++] = endpoint;
+    endpoint->references++;
+  }
+  return snapshot;
+}
+
+static void snapshot_release(struct snapshot *snapshot) {
+  for (size_t i = 0; i < snapshot->count; i++) wire_release(snapshot->endpoints[i]);
+  free(snapshot->endpoints);
+}
+
+static bool has_output(const struct sim_endpoint *endpoint) { return endpoint->has_output; }
+
+static bool has_input(const struct sim_endpoint *endpoint) {
+  return endpoint->arrived_len > 0 || (endpoint->eof_arrived && !endpoint->eof_given);
+}
+
 /* [MACH-5] */
 static void transmit_ready(struct sim_host *host, uint32_t machine) {
   struct machine *m = &host->machines[machine];
   struct id id;
   while (m->verbs->next_ready(m->self, &id)) {
     struct sim_endpoint *endpoint = wire_find(host, machine, id);
-    if (endpoint != NULL) endpoint->has_output = true;
+    if (endpoint == NULL) continue;
+    endpoint->has_output = true;
+    /* There may be room again for what it left. */
+    if (has_input(endpoint)) sim_plan_turn(host, machine, instant_after(host->sim->now, 10 * MICROSECONDS));
   }
-  struct list_node *next;
-  for (struct list_node *node = list_first(&host->endpoints); node != NULL; node = next) {
-    struct sim_endpoint *endpoint = LIST_OBJECT(node, struct sim_endpoint, of_host);
-    next = list_after(&host->endpoints, node);
-    if (endpoint->machine == machine && endpoint->has_output) wire_transmit(endpoint);
-  }
+  struct snapshot snapshot = snapshot_take(host, machine, has_output);
+  for (size_t i = 0; i < snapshot.count; i++)
+    if (!snapshot.endpoints[i]->dead) wire_transmit(snapshot.endpoints[i]);
+  snapshot_release(&snapshot);
 }
 
 static void receive_all(struct sim_host *host, uint32_t machine) {
   static _Thread_local uint8_t buffer[SIM_BUFFER_BYTES + 32 * 1024];
-  struct list_node *next;
-  for (struct list_node *node = list_first(&host->endpoints); node != NULL; node = next) {
-    struct sim_endpoint *endpoint = LIST_OBJECT(node, struct sim_endpoint, of_host);
-    next = list_after(&host->endpoints, node);
-    bool waits = endpoint->arrived_len > 0 || (endpoint->eof_arrived && !endpoint->eof_given);
-    if (endpoint->machine == machine && waits) {
-      endpoint->references++; /* the machine may close it */
-      wire_receive(endpoint, buffer);
-      take_effects(host, machine);
-      wire_release(endpoint);
-      next = list_first(&host->endpoints) == NULL ? NULL : next;
-    }
+  struct snapshot snapshot = snapshot_take(host, machine, has_input);
+  for (size_t i = 0; i < snapshot.count; i++) {
+    if (snapshot.endpoints[i]->dead || snapshot.endpoints[i]->machine != machine) continue;
+    wire_receive(snapshot.endpoints[i], buffer);
+    take_effects(host, machine);
   }
+  snapshot_release(&snapshot);
 }
 
 void turn_run(struct sim_host *host, uint32_t machine) {

@@ -12,7 +12,7 @@ import sys
 
 from reference_primitives import (
     aes256_gcm_seal, chacha20_block, chacha20_poly1305_seal, ed25519_public, ed25519_sign, mlkem768_decapsulate,
-    mlkem768_encapsulate, mlkem768_keypair, x25519, x25519_base)
+    mlkem768_encapsulate, mlkem768_keypair, P, x25519, x25519_base)
 
 CHACHA20_POLY1305, AES256_GCM = 1, 2
 BODY = 1403
@@ -259,11 +259,26 @@ def x25519_case(number):
     return {"secret": secret.hex(), "public": x25519_base(secret).hex()}
 
 
+def field25519_case(name, a, b):
+    results = {"sum": a + b, "difference": a - b, "product": a * b, "inverse": pow(a, P - 2, P)}
+    return {"name": name, "a": a.to_bytes(32, "little").hex(), "b": b.to_bytes(32, "little").hex(),
+            **{result: (value % P).to_bytes(32, "little").hex() for result, value in results.items()}}
+
+
+def field25519_cases():
+    edges = {"0": 0, "1": 1, "2": 2, "18": 18, "p - 2": P - 2, "p - 1": P - 1, "p": P, "p + 1": P + 1,
+             "2^255 - 1": 2**255 - 1, "a half": (P + 1) // 2, "2^51 - 1": 2**51 - 1, "2^204": 2**204}
+    pairs = [(f"{a}, {b}", edges[a], edges[b]) for a in edges for b in ("0", "p - 1", "2^255 - 1")]
+    drawn = [int.from_bytes(named(f"field {number}", 32), "little") >> 1 for number in range(16)]
+    return [field25519_case(*pair) for pair in pairs + [(f"drawn {i}", drawn[i], drawn[i - 1]) for i in range(16)]]
+
+
 def everything():
     data = named("digest", 100)
     return {
         "kdf": kdf_cases(),
         "x25519": [x25519_case(number) for number in range(12)],
+        "field25519": field25519_cases(),
         "aead": [aead_case(suite, counter, associated, plaintext)
                  for suite in (CHACHA20_POLY1305, AES256_GCM)
                  for counter, associated, plaintext in (

@@ -288,12 +288,11 @@ def decompress(polynomial, bits):
 
 
 def sample_uniform(seed):
-    stream, result, at = hashlib.shake_128(seed).digest(840), [], 0
-    while len(result) < 256:
+    stream, result = hashlib.shake_128(seed).digest(840), []
+    for at in range(0, len(stream), 3):
         c = stream[at:at + 3]
         result += [d for d in (c[0] + 256 * (c[1] % 16), c[1] // 16 + 16 * c[2]) if d < Q]
-        at += 3
-    return result[:256]
+    return result[:256] if len(result) >= 256 else [0] * 256
 
 
 def sample_noise(seed, number):

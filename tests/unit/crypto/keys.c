@@ -2,13 +2,14 @@
 #include "crypto/keys.h"
 
 #include <criterion/criterion.h>
+#include <sodium.h>
 #include <string.h>
 
 #include "crypto/keys_internal.h"
 #include "tests/unit/crypto/json_vectors.h"
 #include "tests/unit/crypto/seeded_random.h"
 
-enum { MESSAGE_MAX = 4096 };
+enum { MESSAGE_MAX = 4096, RANDOM_SECRETS = 3000 };
 
 static void start(void) { cr_assert(crypto_start()); }
 
@@ -42,6 +43,49 @@ Test(keys, x25519_public_keys_are_those_of_the_second_implementation) {
     cr_expect_arr_eq(public_key, expected, 32, "case %zu", index);
   }
   json_decref(file);
+}
+
+static void expect_public_of_libsodium(const uint8_t secret[32], const char *what, size_t number) {
+  uint8_t expected[32], public_key[32];
+  cr_assert_eq(crypto_scalarmult_curve25519_base(expected, secret), 0);
+  x25519_public(public_key, secret);
+  cr_expect_arr_eq(public_key, expected, 32, "%s %zu", what, number);
+}
+
+/* Ours goes by way of Edwards25519: libsodium's own X25519 of the base point has another path to each. */
+Test(keys, x25519_public_keys_are_those_of_libsodium) {
+  struct seeded_random random = seeded_random_init("keys x25519");
+  for (size_t i = 0; i < RANDOM_SECRETS; i++) {
+    uint8_t secret[32];
+    seeded_random_draw(&random, secret, sizeof secret);
+    expect_public_of_libsodium(secret, "random secret", i);
+  }
+}
+
+/* Each single bit, with the rest zero and with the rest one: among them 0 and all ones up to bits that clamping decides. */
+Test(keys, x25519_public_keys_of_sparse_and_dense_secrets) {
+  for (size_t bit = 0; bit < 256; bit++) {
+    uint8_t secret[32] = {0};
+    secret[bit / 8] = (uint8_t)(1 << bit % 8);
+    expect_public_of_libsodium(secret, "bit", bit);
+    for (size_t i = 0; i < sizeof secret; i++) secret[i] = (uint8_t)~secret[i];
+    expect_public_of_libsodium(secret, "all but bit", bit);
+  }
+}
+
+/* The order of the base point is L. What is near a multiple of L before clamping, and near multiples of 8 L after it,
+ * is where a multiplication could meet the identity; clamping keeps it away. */
+Test(keys, x25519_public_keys_of_secrets_near_multiples_of_the_order) {
+  static const uint8_t order[32] = {0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7,
+                                    0xa2, 0xde, 0xf9, 0xde, 0x14, [31] = 0x10};
+  uint8_t secret[32] = {0};
+  for (size_t multiple = 0; multiple < 16; multiple++, sodium_add(secret, order, sizeof secret)) {
+    uint8_t near[32], one[32] = {1};
+    memcpy(near, secret, sizeof near);
+    sodium_sub(near, (const uint8_t[32]){16}, sizeof near);
+    for (size_t i = 0; i < 33; i++, sodium_add(near, one, sizeof near))
+      expect_public_of_libsodium(near, "a multiple of the order", 33 * multiple + i);
+  }
 }
 
 Test(keys, ed25519_wycheproof) {

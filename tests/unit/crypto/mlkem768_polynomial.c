@@ -203,6 +203,17 @@ Test(mlkem768_polynomial, uniform_sampling_of_rejected_bytes_gives_nothing) {
   cr_assert_eq(mlkem768_polynomial_sample_uniform(&p, MLKEM768_N, bytes, sizeof bytes), MLKEM768_N);
 }
 
+/* [KEM-7] No seed that does this can be found. */
+Test(mlkem768_polynomial, uniform_sampling_that_ends_too_early_gives_zero) {
+  struct mlkem768_polynomial p, zero = {0}, whole;
+  for (size_t i = 0; i < MLKEM768_N; i++) p.at[i] = (int16_t)(i + 1);
+  whole = p;
+  mlkem768_polynomial_end_uniform(&p, MLKEM768_N);
+  cr_expect_arr_eq(p.at, whole.at, sizeof p);
+  mlkem768_polynomial_end_uniform(&p, MLKEM768_N - 1);
+  cr_expect_arr_eq(p.at, zero.at, sizeof p);
+}
+
 /* Algorithm 8. */
 Test(mlkem768_polynomial, binomial_sampling_counts_bits) {
   struct seeded_random random = seeded_random_init("binomial_sampling");

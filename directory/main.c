@@ -1,0 +1,35 @@
+#include "directory/driver.h"
+#include "io/command_line.h"
+
+enum option { NETWORK, DATA, ADDRESS, PORT, MEMORY, AEAD, LOG, OPTIONS };
+
+static const struct argument TABLE[OPTIONS] = {
+    [NETWORK] = {"network", ARGUMENT_TEXT, "FILE", "the network file", .is_required = true},
+    [DATA] = {"data", ARGUMENT_TEXT, "DIR", "the authority's folder, made by tunic-network init", .is_required = true},
+    [ADDRESS] = {"address", ARGUMENT_TEXT, "IP", "where it listens; otherwise as the network file says"},
+    [PORT] = {"port", ARGUMENT_NUMBER, "PORT", "the TCP port; otherwise as the network file says", .least = 1, .most = 65535},
+    [MEMORY] = {"memory", ARGUMENT_NUMBER, "MB", "at most so much for what others make it hold", .otherwise = "512", .least = 16, .most = 1048576},
+    [AEAD] = {"aead", ARGUMENT_TEXT, "NAME", "libsodium or libcrypto; otherwise the faster"},
+    [LOG] = {"log", ARGUMENT_CHOICE, "LEVEL", "what is logged, to standard error", .otherwise = "notice", .choices = COMMAND_LINE_LOG_LEVELS},
+};
+
+static const struct arguments ARGUMENTS = {"tunic-directory", "one of the authorities of an onion network's directory", TABLE, OPTIONS};
+
+static enum outcome run(int argc, char **argv, struct complaint *complaint) {
+  struct argument_value values[OPTIONS];
+  enum outcome outcome = command_line_parse(&ARGUMENTS, argc, argv, values, complaint);
+  if (outcome != OUTCOME_OK) return outcome;
+  struct authority_settings settings = {.network_path = values[NETWORK].text, .data_path = values[DATA].text,
+                                        .memory_mb = (uint32_t)values[MEMORY].number, .log_level = (enum trace_level)values[LOG].number};
+  if (values[ADDRESS].is_given) outcome = command_line_address("address", values[ADDRESS].text, &settings.address, complaint);
+  if (values[PORT].is_given) settings.address.port = (uint16_t)values[PORT].number;
+  if (outcome == OUTCOME_OK) outcome = command_line_backend(values[AEAD].text, &settings.backend, complaint);
+  return outcome == OUTCOME_OK ? authority_run(&settings, complaint) : outcome;
+}
+
+int main(int argc, char **argv) {
+  struct complaint complaint = {""};
+  if (command_line_shows_version(argc, argv, ARGUMENTS.program)) return 0;
+  enum outcome outcome = run(argc, argv, &complaint);
+  return command_line_report(ARGUMENTS.program, outcome, &complaint);
+}

@@ -1,0 +1,106 @@
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "directory/tally_internal.h"
+
+enum { CLAIM_FACTOR = 10 }; /* [TALLY-7] */
+
+/* Something that only one relay may have: a key, or an address with its port. */
+struct belonging {
+  uint8_t bytes[X25519_BYTES];
+  uint32_t owner, running_votes;
+};
+
+static int compare_belongings(const void *a, const void *b) {
+  return memcmp(((const struct belonging *)a)->bytes, ((const struct belonging *)b)->bytes, X25519_BYTES);
+}
+
+struct belongings { struct belonging *list; uint32_t count; };
+
+static void add_key(struct belongings *belongings, const struct candidate *candidates, uint32_t owner, const uint8_t key[X25519_BYTES]) {
+  struct belonging *place = &belongings->list[belongings->count++];
+  *place = (struct belonging){.owner = owner, .running_votes = candidates[owner].running_votes};
+  memcpy(place->bytes, key, X25519_BYTES);
+}
+
+static void add_address(struct belongings *belongings, const struct candidate *candidates, uint32_t owner, const struct address *address) {
+  uint8_t bytes[X25519_BYTES] = {address->family, (uint8_t)(address->port >> 8), (uint8_t)address->port};
+  static_assert(3 + sizeof address->bytes <= sizeof bytes, "an address fits where a key does");
+  memcpy(bytes + 3, address->bytes, sizeof address->bytes);
+  if (address->family != ADDRESS_NONE) add_key(belongings, candidates, owner, bytes);
+}
+
+/* [TALLY-6] Of all that have the same, only one that more votes call running than any other stays. */
+static void drop_sharers(struct candidate *candidates, struct belongings *belongings) {
+  struct belonging *list = belongings->list;
+  if (belongings->count > 0) qsort(list, belongings->count, sizeof *list, compare_belongings);
+  for (uint32_t start = 0, end; start < belongings->count; start = end) {
+    uint32_t most = 0, with_most = 0;
+    for (end = start; end < belongings->count && compare_belongings(&list[start], &list[end]) == 0; end++) {
+      uint32_t votes = list[end].running_votes;
+      if (votes > most) with_most = 0;
+      if (votes >= most) most = votes, with_most++;
+    }
+    for (uint32_t i = start; i < end; i++)
+      if (list[i].running_votes < most || with_most > 1) candidates[list[i].owner].is_dropped = true;
+  }
+}
+
+bool tally_drop_doubles(struct candidate *candidates, uint32_t count) {
+  struct belongings belongings = {malloc((count > 0 ? 2 * (size_t)count : 1) * sizeof(struct belonging)), 0};
+  if (!belongings.list) return false;
+  /* Link and onion keys together: one relay's link key is no other's onion key either. */
+  for (uint32_t i = 0; i < count; i++) {
+    add_key(&belongings, candidates, i, candidates[i].entry.link_key);
+    add_key(&belongings, candidates, i, candidates[i].entry.onion_key);
+  }
+  drop_sharers(candidates, &belongings);
+  belongings.count = 0;
+  for (uint32_t i = 0; i < count; i++) {
+    add_address(&belongings, candidates, i, &candidates[i].entry.address);
+    add_address(&belongings, candidates, i, &candidates[i].entry.other);
+  }
+  drop_sharers(candidates, &belongings);
+  free(belongings.list);
+  return true;
+}
+
+static int compare_numbers(const void *a, const void *b) {
+  uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
+  return (left > right) - (left < right);
+}
+
+bool tally_measure(uint32_t *values, uint32_t count, uint32_t tolerated, uint32_t *ret) {
+  if (count <= tolerated) return false;
+  qsort(values, count, sizeof *values, compare_numbers);
+  uint32_t median = (count - 1) / 2, safe = count - 1 - tolerated;
+  *ret = values[median < safe ? median : safe];
+  return true;
+}
+
+/* [TALLY-7] The low median of what was measured of the listed; of what they claim if nothing was measured. */
+static uint32_t network_median(const struct candidate *candidates, uint32_t count, uint32_t *scratch) {
+  uint32_t used = 0;
+  for (uint32_t i = 0; i < count; i++)
+    if (!candidates[i].is_dropped && candidates[i].is_measured) scratch[used++] = candidates[i].entry.weight;
+  if (used == 0)
+    for (uint32_t i = 0; i < count; i++)
+      if (!candidates[i].is_dropped) scratch[used++] = candidates[i].claim;
+  if (used == 0) return 0;
+  qsort(scratch, used, sizeof *scratch, compare_numbers);
+  return scratch[(used - 1) / 2];
+}
+
+bool tally_weigh(struct candidate *candidates, uint32_t count) {
+  uint32_t *scratch = malloc((count > 0 ? count : 1) * sizeof *scratch);
+  if (!scratch) return false;
+  uint64_t most = (uint64_t)CLAIM_FACTOR * network_median(candidates, count, scratch);
+  for (uint32_t i = 0; i < count; i++) {
+    struct candidate *candidate = &candidates[i];
+    if (!candidate->is_measured) candidate->entry.weight = candidate->claim < most ? candidate->claim : (uint32_t)most;
+    if (candidate->entry.weight == 0) candidate->entry.weight = 1; /* it runs: no path shall be impossible for its weight */
+  }
+  free(scratch);
+  return true;
+}

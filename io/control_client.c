@@ -1,0 +1,124 @@
+#include "io/control_client.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "io/loop.h"
+
+enum { ANSWER_MAX_BYTES = 256 * 1024 };
+
+struct control_client { int fd; size_t len; char in[ANSWER_MAX_BYTES]; };
+
+enum outcome control_client_open(const char *folder, struct control_client **ret, struct complaint *complaint) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  struct control_client *client = malloc(sizeof *client);
+  if (client == NULL) return OUTCOME_NO_MEMORY;
+  *ret = client;
+  client->len = 0;
+  client->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  int place = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/control", place);
+  bool is_open = client->fd >= 0 && place >= 0 && connect(client->fd, (struct sockaddr *)&address, sizeof address) == 0;
+  int error = errno;
+  if (place >= 0) close(place);
+  if (is_open) return OUTCOME_OK;
+  control_client_close(client);
+  complain(complaint, "No node answers in %s: %s.", folder, strerror(error));
+  return error == EACCES || error == EPERM ? OUTCOME_FILE_FAILED : OUTCOME_NOT_RUNNING;
+}
+
+void control_client_close(struct control_client *client) {
+  if (client == NULL) return;
+  if (client->fd >= 0) close(client->fd);
+  free(client);
+}
+
+static bool wait_for(int fd, short what, instant deadline) {
+  for (;;) {
+    uint64_t left = instant_until(loop_now(), deadline);
+    int milliseconds = left > HOURS ? (int)(HOURS / MILLISECONDS) : (int)((left + MILLISECONDS - 1) / MILLISECONDS);
+    struct pollfd poll_fd = {.fd = fd, .events = what};
+    int count = poll(&poll_fd, 1, milliseconds);
+    if (count > 0) return true;
+    if (count < 0 && errno != EINTR) return false;
+    if (left == 0) return false;
+  }
+}
+
+static enum outcome decode(const char *line, size_t len, json_t **ret, struct complaint *complaint) {
+  *ret = json_loadb(line, len, 0, NULL);
+  const char *error = json_string_value(json_object_get(*ret, "error"));
+  if (json_is_object(*ret) && error == NULL) return OUTCOME_OK;
+  complain(complaint, "The node answered: %s", error == NULL ? "(nothing that can be understood)" : error);
+  json_decref(*ret);
+  *ret = NULL;
+  return OUTCOME_PROTOCOL_VIOLATION;
+}
+
+enum outcome control_client_next(struct control_client *client, instant deadline, json_t **ret, struct complaint *complaint) {
+  char *newline;
+  while ((newline = memchr(client->in, '\n', client->len)) == NULL) {
+    if (client->len == sizeof client->in) return decode("", 0, ret, complaint);
+    if (!wait_for(client->fd, POLLIN, deadline)) {
+      complain(complaint, "The node did not answer in time.");
+      return OUTCOME_TIMED_OUT;
+    }
+    ssize_t got = recv(client->fd, client->in + client->len, sizeof client->in - client->len, 0);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) {
+      complain(complaint, "The node ended.");
+      return OUTCOME_NOT_RUNNING;
+    }
+    client->len += (size_t)got;
+  }
+  size_t len = (size_t)(newline - client->in);
+  enum outcome outcome = decode(client->in, len, ret, complaint);
+  client->len -= len + 1;
+  memmove(client->in, newline + 1, client->len);
+  return outcome;
+}
+
+enum outcome control_client_ask(struct control_client *client, const char *request, instant deadline, json_t **ret,
+                                struct complaint *complaint) {
+  char line[64];
+  int len = snprintf(line, sizeof line, "{\"request\":\"%s\"}\n", request);
+  if (len < 0 || (size_t)len >= sizeof line) return OUTCOME_BAD_SETTING;
+  if (send(client->fd, line, (size_t)len, MSG_NOSIGNAL) != len) { /* a few bytes always fit */
+    complain(complaint, "The node ended.");
+    return OUTCOME_NOT_RUNNING;
+  }
+  return control_client_next(client, deadline, ret, complaint);
+}
+
+static bool is_ready(const json_t *line, enum outcome *ret_cause, char *ret_stage, size_t stage_size) {
+  const char *cause = json_string_value(json_object_get(json_object_get(line, "cause"), "name"));
+  const char *stage = json_string_value(json_object_get(line, "stage_text"));
+  if (cause == NULL || !outcome_from_name(cause, ret_cause) || *ret_cause == OUTCOME_OK) *ret_cause = OUTCOME_TIMED_OUT;
+  snprintf(ret_stage, stage_size, "%s", stage == NULL || stage[0] == 0 ? "starting" : stage);
+  return json_is_true(json_object_get(line, "ready"));
+}
+
+enum outcome control_client_wait(struct control_client *client, instant deadline, void (*progress)(void *context, const json_t *),
+                                 void *context, struct complaint *complaint) {
+  enum outcome cause = OUTCOME_TIMED_OUT;
+  char stage[128] = "starting";
+  json_t *line;
+  enum outcome outcome = control_client_ask(client, "wait", deadline, &line, complaint);
+  while (outcome == OUTCOME_OK) {
+    bool ready = is_ready(line, &cause, stage, sizeof stage);
+    if (progress != NULL) progress(context, line);
+    json_decref(line);
+    if (ready) return OUTCOME_OK;
+    outcome = control_client_next(client, deadline, &line, complaint);
+  }
+  if (outcome != OUTCOME_TIMED_OUT) return outcome;
+  complain(complaint, "The node is not ready; it was %s.", stage);
+  return cause;
+}

@@ -1,0 +1,208 @@
+#include "relay/driver.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/command_line.h"
+#include "io/key_file.h"
+#include "io/launch.h"
+#include "protocol/limits.h"
+#include "protocol/memory_budget.h"
+#include "relay/keeper.h"
+#include "relay/shard.h"
+
+enum { ONION_KEYS_TEXT_BYTES = 512, MEGABYTE = 1024 * 1024 };
+#define SOFTWARE "tunic-" COMMAND_LINE_VERSION
+
+/* What the machines point to, and they themselves. */
+struct relay {
+  const struct relay_settings *settings;
+  struct launch launch;
+  struct network_file network;
+  struct key_ring keys;
+  struct link_self self;
+  struct descriptor descriptor;
+  struct onion_keys *onion_keys; /* in guarded memory */
+  uint64_t last_sequence;
+  struct memory_budget budget;
+  struct keeper *keeper;
+  uint32_t machine_count;
+  struct shard *shards[KEEPER_SHARDS_MAX];
+  struct machine machines[1 + KEEPER_SHARDS_MAX];
+};
+
+/* ---- what is on disk ---- */
+
+static enum outcome read_network(struct relay *relay, struct complaint *complaint) {
+  const char *path = relay->settings->network_path;
+  struct document *document;
+  uint32_t line;
+  enum outcome outcome = file_read(path, LIMIT_NETWORK_FILE_BYTES, &document, complaint);
+  if (outcome != OUTCOME_OK) return outcome;
+  outcome = network_file_parse(document_bytes(document), document_len(document), &relay->network, &line);
+  document_release(document);
+  if (outcome != OUTCOME_OK) complain(complaint, "%s is no network file (line %u): %s", path, line, outcome_text(outcome));
+  return outcome;
+}
+
+static enum outcome read_keys(struct relay *relay, struct complaint *complaint) {
+  uint32_t made, wanted = 1U << KEY_IDENTITY | 1U << KEY_LINK | 1U << KEY_SIGNING;
+  char identity[2 * IDENTITY_BYTES + 1];
+  enum outcome outcome = key_ring_open(relay->launch.folder, wanted, &relay->launch.random, &relay->keys, &made, complaint);
+  if (outcome != OUTCOME_OK) return outcome;
+  key_ring_public(&relay->keys, KEY_IDENTITY, relay->self.identity);
+  key_ring_public(&relay->keys, KEY_LINK, relay->self.link_public);
+  relay->self.link_secret = relay->keys.keys[KEY_LINK];
+  memcpy(relay->self.network, relay->network.id, sizeof relay->self.network);
+  launch_fill_suites(relay->settings->backend, &relay->self);
+  hex_encode(identity, relay->self.identity, IDENTITY_BYTES);
+  trace_write(relay->launch.trace, TRACE_NOTICE, "start", "%s identity %s of the network %s", made == 0 ? "the" : "made keys for the", identity,
+              relay->network.name);
+  return OUTCOME_OK;
+}
+
+/* The file's length says how many keys it holds. */
+static enum outcome read_onion_keys(struct relay *relay, struct complaint *complaint) {
+  char *text = sodium_malloc(ONION_KEYS_TEXT_BYTES);
+  relay->onion_keys = sodium_malloc(sizeof *relay->onion_keys);
+  if (text == NULL || relay->onion_keys == NULL) {
+    sodium_free(text);
+    return OUTCOME_NO_MEMORY;
+  }
+  enum outcome outcome = OUTCOME_BAD_DOCUMENT;
+  for (uint32_t count = 0; count <= ONION_KEYS_KEPT && outcome == OUTCOME_BAD_DOCUMENT; count++) {
+    memset(relay->onion_keys, 0, sizeof *relay->onion_keys);
+    relay->onion_keys->count = count;
+    size_t len = onion_keys_format(relay->onion_keys, text, ONION_KEYS_TEXT_BYTES);
+    outcome = folder_read_secret(relay->launch.folder, KEEPER_ONION_KEYS_FILE, (uint8_t *)text, len, complaint);
+    if (outcome == OUTCOME_OK && !onion_keys_parse((const uint8_t *)text, len, relay->onion_keys)) outcome = OUTCOME_BAD_DOCUMENT;
+  }
+  sodium_free(text);
+  if (outcome == OUTCOME_BAD_DOCUMENT)
+    complain(complaint, "%s/%s is damaged. Remove it: new onion keys are made.", folder_path(relay->launch.folder), KEEPER_ONION_KEYS_FILE);
+  if (outcome != OUTCOME_NOT_FOUND) return outcome;
+  relay->onion_keys->count = 0;
+  return OUTCOME_OK;
+}
+
+/* [DESC-4] The next descriptor's sequence must be above that of the last. Without it the date serves. */
+static void read_last_sequence(struct relay *relay) {
+  struct document *document;
+  struct descriptor *last = malloc(sizeof *last);
+  if (folder_read(relay->launch.folder, KEEPER_DESCRIPTOR_FILE, LIMIT_DESCRIPTOR_BYTES, &document, NULL) == OUTCOME_OK) {
+    if (last != NULL && descriptor_parse(relay->network.id, document_bytes(document), document_len(document), last, NULL) == OUTCOME_OK &&
+        memcmp(last->identity, relay->self.identity, IDENTITY_BYTES) == 0)
+      relay->last_sequence = last->sequence;
+    document_release(document);
+  }
+  free(last);
+}
+
+/* NULL: there is none that can be used; it is fetched. */
+static struct consensus *read_consensus(const struct relay *relay) {
+  struct document *file;
+  enum outcome outcome = folder_read(relay->launch.folder, KEEPER_CONSENSUS_FILE, LIMIT_CONSENSUS_BYTES, &file, NULL);
+  if (outcome != OUTCOME_OK) return NULL;
+  struct consensus *consensus = consensus_parse(&relay->network, document_bytes(file), document_len(file), &outcome, NULL);
+  document_release(file);
+  if (consensus == NULL) trace_write(relay->launch.trace, TRACE_NOTICE, "start", "the stored consensus can't be used (%s): a new one is fetched", outcome_name(outcome));
+  return consensus;
+}
+
+/* ---- what it says of itself ---- */
+
+static void describe(struct relay *relay, struct date now) {
+  const struct relay_settings *settings = relay->settings;
+  struct descriptor *descriptor = &relay->descriptor;
+  memcpy(descriptor->network, relay->network.id, sizeof descriptor->network);
+  snprintf(descriptor->nickname, sizeof descriptor->nickname, "%s", settings->nickname);
+  snprintf(descriptor->contact, sizeof descriptor->contact, "%s", settings->contact == NULL ? "" : settings->contact);
+  snprintf(descriptor->software, sizeof descriptor->software, "%s", SOFTWARE);
+  memcpy(descriptor->identity, relay->self.identity, IDENTITY_BYTES);
+  memcpy(descriptor->link_key, relay->self.link_public, X25519_BYTES);
+  key_ring_public(&relay->keys, KEY_SIGNING, descriptor->signing_key);
+  descriptor->signing_expires = date_after(now, DESCRIPTOR_SIGNING_KEY_MOST_MS);
+  descriptor_certify(descriptor, relay->keys.keys[KEY_IDENTITY]->bytes);
+  descriptor->address = settings->address;
+  descriptor->link_suites = relay->self.suites;
+  descriptor->layer_suite = aead_suite_has_hardware(AEAD_AES256_GCM) ? AEAD_AES256_GCM : AEAD_CHACHA20_POLY1305;
+  descriptor->bandwidth = settings->bandwidth;
+  descriptor->policy = settings->policy;
+}
+
+/* ---- the machines ---- */
+
+static enum outcome make_keeper(struct relay *relay) {
+  struct keeper_config config = {.self = &relay->self, .network = &relay->network, .budget = &relay->budget,
+                                 .shard_count = relay->settings->shards, .trace = relay->launch.trace, .descriptor = &relay->descriptor,
+                                 .signing_seed = relay->keys.keys[KEY_SIGNING], .onion_keys = relay->onion_keys,
+                                 .last_sequence = relay->last_sequence, .consensus = read_consensus(relay)};
+  launch_seed(&relay->launch, config.seed);
+  relay->keeper = keeper_new(&config);
+  bytes_wipe(config.seed, sizeof config.seed);
+  if (relay->keeper == NULL) return OUTCOME_NO_MEMORY;
+  relay->machines[relay->machine_count++] = keeper_machine(relay->keeper);
+  return OUTCOME_OK;
+}
+
+static enum outcome make_shard(struct relay *relay, uint32_t index) {
+  struct shard_config config = {.self = &relay->self, .network = &relay->network, .policy = &relay->descriptor.policy, .budget = &relay->budget,
+                                .pool_cells = (uint32_t)(relay->budget.ceiling / CELL_BYTES), .index = index,
+                                .layer_suite = relay->descriptor.layer_suite, .trace = relay->launch.trace};
+  launch_seed(&relay->launch, config.seed);
+  relay->shards[index - 1] = shard_new(&config);
+  bytes_wipe(config.seed, sizeof config.seed);
+  if (relay->shards[index - 1] == NULL) return OUTCOME_NO_MEMORY;
+  relay->machines[relay->machine_count++] = shard_machine(relay->shards[index - 1]);
+  return OUTCOME_OK;
+}
+
+static enum outcome make_machines(struct relay *relay) {
+  memory_budget_init(&relay->budget, (size_t)relay->settings->memory_mb * MEGABYTE);
+  enum outcome outcome = make_keeper(relay);
+  for (uint32_t i = 1; i <= relay->settings->shards && outcome == OUTCOME_OK; i++) outcome = make_shard(relay, i);
+  return outcome;
+}
+
+static enum outcome run(struct relay *relay, struct complaint *complaint) {
+  const struct relay_settings *settings = relay->settings;
+  enum outcome outcome = launch_begin("tunic-relay", settings->data_path, settings->log_level, &relay->launch, complaint);
+  if (outcome == OUTCOME_OK) outcome = read_network(relay, complaint);
+  if (outcome == OUTCOME_OK) outcome = read_keys(relay, complaint);
+  if (outcome == OUTCOME_OK) outcome = read_onion_keys(relay, complaint);
+  if (outcome != OUTCOME_OK) return outcome;
+  read_last_sequence(relay);
+  describe(relay, launch_date());
+  outcome = make_machines(relay);
+  if (outcome != OUTCOME_OK) return outcome;
+  trace_write(relay->launch.trace, TRACE_NOTICE, "start", "%s: %u shards, at most %u MB for cells, %s, %s", settings->nickname, settings->shards,
+              settings->memory_mb, settings->policy.rule_count > 0 ? "an exit" : "no exit", aead_backend_name(settings->backend));
+  return launch_run(&relay->launch, relay->machines, relay->machine_count, &settings->address, CONNECTION_LINK, complaint);
+}
+
+enum outcome relay_run(const struct relay_settings *settings, struct complaint *complaint) {
+  struct relay *relay = calloc(1, sizeof *relay);
+  if (relay == NULL) return OUTCOME_NO_MEMORY;
+  relay->settings = settings;
+  enum outcome outcome = run(relay, complaint);
+  for (uint32_t i = 0; i < settings->shards; i++) shard_free(relay->shards[i]);
+  keeper_free(relay->keeper);
+  sodium_free(relay->onion_keys);
+  key_ring_close(&relay->keys);
+  launch_end(&relay->launch);
+  free(relay);
+  return outcome;
+}
+
+enum outcome relay_show_descriptor(const char *data_path, struct complaint *complaint) {
+  char path[4096];
+  struct document *document;
+  snprintf(path, sizeof path, "%s/%s", data_path, KEEPER_DESCRIPTOR_FILE);
+  enum outcome outcome = file_read(path, LIMIT_DESCRIPTOR_BYTES, &document, complaint);
+  if (outcome != OUTCOME_OK) return outcome;
+  fwrite(document_bytes(document), 1, document_len(document), stdout);
+  document_release(document);
+  return OUTCOME_OK;
+}

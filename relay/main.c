@@ -1,0 +1,98 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "io/command_line.h"
+#include "relay/driver.h"
+#include "relay/keeper.h"
+
+enum option { NETWORK, DATA, ADDRESS, PORT, POLICY, NICKNAME, CONTACT, BANDWIDTH, SHARDS, MEMORY, AEAD, LOG, DESCRIPTOR, OPTIONS };
+
+static const struct argument TABLE[OPTIONS] = {
+    [NETWORK] = {"network", ARGUMENT_TEXT, "FILE", "the network file"},
+    [DATA] = {"data", ARGUMENT_TEXT, "DIR", "the relay's folder: keys, consensus, control socket; made if it is missing", .is_required = true},
+    [ADDRESS] = {"address", ARGUMENT_TEXT, "IP", "where it listens and others find it"},
+    [PORT] = {"port", ARGUMENT_NUMBER, "PORT", "the TCP port", .least = 1, .most = 65535},
+    [POLICY] = {"exit-policy", ARGUMENT_TEXT, "RULES", "makes it an exit: `accept *:80, accept *:443`; the first rule that matches decides"},
+    [NICKNAME] = {"nickname", ARGUMENT_TEXT, "NAME", "what people call it", .otherwise = "unnamed"},
+    [CONTACT] = {"contact", ARGUMENT_TEXT, "TEXT", "how to reach who runs it; public"},
+    [BANDWIDTH] = {"bandwidth", ARGUMENT_NUMBER, "KBPS", "what it can carry, in KB/s", .otherwise = "12500", .least = 1, .most = 100000000},
+    [SHARDS] = {"shards", ARGUMENT_NUMBER, "N", "threads that carry cells", .otherwise = "1", .least = 1, .most = 63},
+    [MEMORY] = {"memory", ARGUMENT_NUMBER, "MB", "at most so much for what others make it hold", .otherwise = "512", .least = 16, .most = 1048576},
+    [AEAD] = {"aead", ARGUMENT_TEXT, "NAME", "libsodium or libcrypto; otherwise the faster"},
+    [LOG] = {"log", ARGUMENT_CHOICE, "LEVEL", "what is logged, to standard error", .otherwise = "notice", .choices = COMMAND_LINE_LOG_LEVELS},
+    [DESCRIPTOR] = {"descriptor", ARGUMENT_FLAG, NULL, "shows what it published last, and ends"},
+};
+
+static const struct arguments ARGUMENTS = {"tunic-relay", "a relay of an onion network: guard, middle, or exit with --exit-policy", TABLE, OPTIONS};
+
+/* Rules between commas. */
+static enum outcome read_policy(const char *text, struct exit_policy *ret, struct complaint *complaint) {
+  for (const char *at = text; at != NULL && *at != 0;) {
+    at += strspn(at, " ");
+    size_t len = strcspn(at, ",");
+    const char *next = at[len] == ',' ? at + len + 1 : NULL;
+    while (len > 0 && at[len - 1] == ' ') len--;
+    if (!exit_policy_add_rule(ret, at, len)) {
+      complain(complaint, "--exit-policy: `%.*s` is no rule, or one too many. Rules are such as `accept *:443`, `reject 192.0.2.0/24:*`, "
+                          "`accept private:*`.", (int)(len < 80 ? len : 80), at);
+      return OUTCOME_BAD_SETTING;
+    }
+    at = next;
+  }
+  return OUTCOME_OK;
+}
+
+/* What the descriptor's grammar takes, said here in a person's words. */
+static enum outcome check_texts(const struct relay_settings *settings, struct complaint *complaint) {
+  struct text_span nickname = {settings->nickname, strlen(settings->nickname)};
+  const char *contact = settings->contact;
+  if (nickname.len >= RELAY_NICKNAME_BYTES || !text_is_name(nickname, "-")) {
+    complain(complaint, "--nickname has 1 to %d letters, digits and '-'.", RELAY_NICKNAME_BYTES - 1);
+    return OUTCOME_BAD_SETTING;
+  }
+  bool is_fine = contact == NULL || (strlen(contact) < DESCRIPTOR_CONTACT_BYTES && contact[0] != 0 && contact[0] != ' ' &&
+                                     contact[strlen(contact) - 1] != ' ' && strstr(contact, "  ") == NULL);
+  for (const char *at = contact; is_fine && at != NULL && *at != 0; at++) is_fine = *at >= ' ' && *at <= '~';
+  if (is_fine) return OUTCOME_OK;
+  complain(complaint, "--contact has up to %d printable ASCII characters, and single blanks between its words.", DESCRIPTOR_CONTACT_BYTES - 1);
+  return OUTCOME_BAD_SETTING;
+}
+
+static enum outcome read_place(const struct argument_value *values, struct address *ret, struct complaint *complaint) {
+  for (int i = 0; i < OPTIONS; i++)
+    if ((i == NETWORK || i == ADDRESS || i == PORT) && !values[i].is_given) {
+      complain(complaint, "--%s is missing: %s.", TABLE[i].name, TABLE[i].help);
+      return OUTCOME_BAD_SETTING;
+    }
+  enum outcome outcome = command_line_address("address", values[ADDRESS].text, ret, complaint);
+  ret->port = (uint16_t)values[PORT].number;
+  return outcome;
+}
+
+static enum outcome read_settings(const struct argument_value *values, struct relay_settings *ret, struct complaint *complaint) {
+  *ret = (struct relay_settings){.network_path = values[NETWORK].text, .data_path = values[DATA].text, .nickname = values[NICKNAME].text,
+                                 .contact = values[CONTACT].text, .shards = (uint32_t)values[SHARDS].number,
+                                 .memory_mb = (uint32_t)values[MEMORY].number, .bandwidth = (uint32_t)values[BANDWIDTH].number,
+                                 .log_level = (enum trace_level)values[LOG].number};
+  enum outcome outcome = read_place(values, &ret->address, complaint);
+  if (outcome == OUTCOME_OK && values[POLICY].is_given) outcome = read_policy(values[POLICY].text, &ret->policy, complaint);
+  if (outcome == OUTCOME_OK) outcome = command_line_backend(values[AEAD].text, &ret->backend, complaint);
+  return outcome == OUTCOME_OK ? check_texts(ret, complaint) : outcome;
+}
+
+static enum outcome run(int argc, char **argv, struct complaint *complaint) {
+  struct argument_value values[OPTIONS];
+  struct relay_settings settings;
+  enum outcome outcome = command_line_parse(&ARGUMENTS, argc, argv, values, complaint);
+  if (outcome != OUTCOME_OK) return outcome;
+  if (values[DESCRIPTOR].is_given) return relay_show_descriptor(values[DATA].text, complaint);
+  outcome = read_settings(values, &settings, complaint);
+  return outcome == OUTCOME_OK ? relay_run(&settings, complaint) : outcome;
+}
+
+int main(int argc, char **argv) {
+  struct complaint complaint = {""};
+  if (command_line_shows_version(argc, argv, ARGUMENTS.program)) return 0;
+  enum outcome outcome = run(argc, argv, &complaint);
+  return command_line_report(ARGUMENTS.program, outcome, &complaint);
+}

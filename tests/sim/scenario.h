@@ -1,0 +1,49 @@
+/* What scenarios are written with: a network under one seed, expectations, what every run must keep to.
+ * Spec: specs/simulator.md. Called by scenarios*.c; the program runs each scenario under several seeds.
+ * A trial is a process of its own, so that a crash is a failure with a seed as well. Never stops at a failed
+ * expectation: the scenario decides whether it can go on.
+ */
+#ifndef TUNIC_TESTS_SIM_SCENARIO_H
+#define TUNIC_TESTS_SIM_SCENARIO_H
+
+#include "tests/sim/directory_watch.h"
+#include "tests/sim/network.h"
+
+struct trial {
+  struct network network; /* first: a network leads to its trial */
+  struct directory_watch watch;
+  uint64_t seed;
+  struct random_stream random; /* the scenario's own draws */
+  uint32_t failures;
+  bool is_open;
+};
+
+struct scenario { const char *name; uint32_t seeds; void (*run)(struct trial *); };
+
+extern const struct scenario scenarios_traffic[], scenarios_directory[], scenarios_client[], scenarios_attack[], scenarios_many[];
+
+/* Begins the network of the trial's seed. After every turn: counts agree, one consensus for an epoch, nobody goes back. */
+void trial_start(struct trial *, const struct network_options *);
+/* Nobody got a wrong byte and nothing of the above broke; then the network is gone. */
+void trial_stop(struct trial *);
+/* Says what failed; returns `holds`. */
+__attribute__((format(printf, 3, 4))) bool expect(struct trial *, bool holds, const char *format, ...);
+uint64_t trial_draw(struct trial *, uint64_t below);
+
+struct node *trial_node(struct trial *, const char *prefix, uint32_t index);
+/* What a node says of itself. The figure: 0 if it has none of this name; the text: "" . */
+void node_status(const struct node *, struct status *ret);
+uint64_t node_figure(const struct node *, const char *name);
+const char *node_text(const struct node *, const char *name);
+/* The n-th relay of a client's newest path, from 0: guard, middle, exit; NULL: there is no path yet. */
+struct node *client_path_node(struct trial *, const struct node *client, uint32_t place);
+
+/* Fetches by the application of client `index` and waits for them; true if every byte of all its fetches since came right. */
+bool trial_fetches(struct trial *, uint32_t index, const char *user, uint64_t bytes, uint64_t within);
+const struct fetch_result *trial_result(struct trial *, uint32_t index, uint32_t fetch);
+/* Runs until the client says it is ready, or is not. */
+bool trial_run_until_client(struct trial *, const struct node *client, bool ready, uint64_t within);
+/* Runs until every authority that is up has decided this epoch or a later one. */
+bool trial_run_until_epoch(struct trial *, uint64_t epoch, uint64_t within);
+
+#endif

@@ -1,0 +1,65 @@
+/* A path whose three hops are one attacker, joined to a client without a network between: he holds every key, so he can
+ * say anything at any place, rightly sealed.
+ * Spec: none. Called by this folder's tests and by the fuzz target client_circuit.
+ * Never uses the test library: failures are for the caller to see.
+ */
+#ifndef TUNIC_TESTS_UNIT_CLIENT_HOSTILE_PATH_H
+#define TUNIC_TESTS_UNIT_CLIENT_HOSTILE_PATH_H
+
+#include "client/client.h"
+#include "protocol/trunk.h"
+#include "tests/unit/client/sample_relays.h"
+
+enum { HOSTILE_CIRCUITS_MAX = 32, HOSTILE_SAID_MAX = 256, HOSTILE_BUFFER_BYTES = 64 * 1024 };
+
+struct hostile_circuit {
+  struct trunk_side side;
+  struct onion_layer open[3], seal[3];
+  uint8_t built;
+  bool used; /* a stream began on it */
+  uint8_t said[HOSTILE_SAID_MAX]; /* the commands that the exit was sent, in order */
+  uint32_t said_count;
+  uint64_t data; /* bytes of DATA that the exit was sent */
+};
+
+struct hostile_path {
+  struct sample_relays relays;
+  struct network_file file;
+  struct memory_budget budget;
+  struct consensus *consensus;
+  struct link_self client_self, guard_self;
+  struct random_stream random;
+  struct cell_pool *cells;
+  struct aead_cache *contexts;
+  struct trunk_pool trunks;
+  struct trunk *trunk;    /* NULL: the client has no link to us now */
+  struct client *client;
+  struct machine machine; /* the client */
+  instant now;
+  struct id link;         /* the client's name for it */
+  uint8_t secret[X25519_BYTES], guard[IDENTITY_BYTES];
+  struct hostile_circuit circuits[HOSTILE_CIRCUITS_MAX];
+  bool silent;            /* answers no CREATE and no EXTEND */
+  bool lies;              /* answers with a reply that no key made */
+  uint32_t links;         /* made since the beginning */
+  size_t received_len;    /* of what the client sent and we could not take yet */
+  uint8_t received[HOSTILE_BUFFER_BYTES];
+};
+
+void hostile_path_init(struct hostile_path *);
+void hostile_path_wipe(struct hostile_path *);
+/* Until nobody has anything to send; `for_ns`: then time passes, and again. */
+void hostile_path_run(struct hostile_path *, uint64_t for_ns);
+/* An application that sends these bytes; its id. */
+struct id hostile_path_app(struct hostile_path *, const void *bytes, size_t len);
+/* What the client has for the application, at most `room`. */
+size_t hostile_path_read(struct hostile_path *, struct id app, uint8_t *out, size_t room);
+/* The circuit on which a stream began; NULL: none yet. */
+struct hostile_circuit *hostile_path_used(struct hostile_path *);
+/* Content of this length, as the hop at `place` says it; the rest of the content is zero. */
+void hostile_path_say(struct hostile_path *, struct hostile_circuit *, uint8_t place, enum onion_kind, const uint8_t *content, size_t len);
+/* One message of the exit. */
+void hostile_path_message(struct hostile_path *, struct hostile_circuit *, uint8_t command, uint16_t stream, const void *body, size_t len);
+uint64_t hostile_path_figure(const struct hostile_path *, const char *name);
+
+#endif
