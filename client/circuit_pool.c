@@ -285,6 +285,14 @@ static void set_timer(struct client *client, instant now) {
   timer_heap_set(&client->timers, &client->pool_timer, TIMER_POOL, ID_NONE, next);
 }
 
+/* [FETCH-3] A network that is just starting lists too few relays for a path, or no exit yet: the next consensus is wanted soon. */
+static bool is_too_small(const struct client *client) {
+  const struct consensus *consensus = fetch_consensus(client->fetch);
+  return client->cause == OUTCOME_NOT_ENOUGH_RELAYS || consensus_count(consensus) < 3 ||
+         consensus_total(consensus, POSITION_EXIT) == 0 || consensus_total(consensus, POSITION_GUARD) == 0 ||
+         consensus_total(consensus, POSITION_MIDDLE) == 0;
+}
+
 void circuit_pool_run(struct client *client, instant now) {
   uint8_t stage = client_stage(client);
   if (stage > client->stage) client->stage = stage;
@@ -295,7 +303,6 @@ void circuit_pool_run(struct client *client, instant now) {
   close_old(client, now);
   serve_waiting(client, now, may_begin);
   if (may_begin) build_spares(client, now);
-  /* [FETCH-3] With too few relays for a path, the next consensus is wanted soon. */
-  fetch_set_eager(client->fetch, now, may_begin && client->cause == OUTCOME_NOT_ENOUGH_RELAYS);
+  fetch_set_eager(client->fetch, now, may_begin && is_too_small(client));
   set_timer(client, now);
 }
