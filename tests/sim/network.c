@@ -58,6 +58,7 @@ static void fill_file(struct network *network) {
   if (network->options.production) network_timing_production(&file->timing);
   else network_timing_lab(&file->timing);
   if (network->options.interval_ms > 0) file->timing.interval = network->options.interval_ms;
+  if (network->options.probe_interval_ms > 0) file->timing.probe_interval = network->options.probe_interval_ms;
   file->authority_count = network->options.authorities;
   for (uint32_t i = 0; i < file->authority_count; i++) {
     char name[SIM_NAME_BYTES], host[ADDRESS_TEXT_BYTES];
@@ -293,6 +294,14 @@ void network_init(struct network *network, uint64_t seed, const struct network_o
     }
     network_start(node);
   }
+}
+
+struct node *network_add_relay(struct network *network, uint32_t index) {
+  struct node *node = add_node(network, NODE_RELAY, "r", index);
+  memcpy(node->self.network, network->file.id, sizeof node->self.network);
+  describe(node);
+  network_start(node);
+  return node;
 }
 
 void network_wipe(struct network *network) {
