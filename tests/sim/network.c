@@ -367,3 +367,18 @@ static bool all_fetched(struct sim *sim, void *context) {
 bool network_run_until_fetched(struct network *network, uint64_t within) {
   return sim_run_until(&network->sim, instant_after(network->sim.now, within), all_fetched, network);
 }
+
+void network_print_status(const struct network *network) {
+  static _Thread_local struct status status;
+  for (struct list_node *n = list_first(&network->nodes); n != NULL; n = list_after(&network->nodes, n)) {
+    struct node *node = LIST_OBJECT(n, struct node, list);
+    struct machine *machine = &node->host->machines[0];
+    if (machine->verbs == NULL || machine->verbs->status == NULL) continue;
+    machine->verbs->status(machine->self, network->sim.now, &status);
+    printf("%-5s %s, %s (%s):", node->host->name, status.ready ? "ready" : "not ready", status.stage_text, outcome_name(status.cause));
+    for (uint32_t i = 0; i < status.figure_count; i++)
+      if (status.figures[i].value > 0) printf(" %s=%llu", status.figures[i].name, (unsigned long long)status.figures[i].value);
+    for (uint32_t i = 0; i < status.text_count; i++) printf(" %s=%s", status.texts[i].name, status.texts[i].value);
+    printf("\n");
+  }
+}

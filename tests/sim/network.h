@@ -73,6 +73,8 @@ bool network_run_until_ready(struct network *, uint64_t within);
 uint32_t network_fetch(struct network *, uint32_t index, const char *user, uint64_t bytes, bool early);
 bool network_run_until_fetched(struct network *, uint64_t within);
 bool network_client_is_ready(const struct node *);
+/* What each node says of itself. */
+void network_print_status(const struct network *);
 /* Counts agree with what is there. */
 bool network_is_consistent(struct sim *, struct sim_host *);
 

@@ -62,6 +62,7 @@ bool expect(struct trial *trial, bool holds, const char *format, ...) {
   vprintf(format, arguments);
   va_end(arguments);
   printf("\n");
+  if (trial->failures == 1 && trial->is_open) network_print_status(&trial->network);
   return false;
 }
 
