@@ -4,7 +4,7 @@
 #   make test       unit tests, vectors, simulated networks, programs on loopback, lint
 #   make demo       a network on this machine that carries real traffic (ONCE=1: ends after the transfer)
 #   make sim SEED=n one simulated network from its seed
-#   make bench      costs, one `name value` a line
+#   make bench      costs, one `name value` a line; make bench-peers, make bench-wan: beside tor
 #   make lint       layers, sizes, banned calls, rules of specs/; a part of `make test`
 #   make fuzz-NAME  tests/fuzz/NAME.c under libFuzzer for SECONDS=30
 #   make V=1        every command in full
@@ -44,7 +44,7 @@ GNU_FOLDERS := io network
 .PHONY: all packages clean
 
 all: packages
-	@$(MAKE) --no-print-directory $(PROGRAMS)
+	@$(MAKE) --no-print-directory $(if $(Q),--silent) $(PROGRAMS)
 
 # What a fresh Debian 12 machine lacks is installed, and named.
 packages:
@@ -64,7 +64,8 @@ $(BUILD)/tunic-relay: $(BUILD)/relay/main.o $(LIBRARY)
 $(BUILD)/tunic-directory: $(BUILD)/directory/main.o $(LIBRARY)
 $(BUILD)/tunic-network: $(BUILD)/network/main.o $(LIBRARY)
 $(PROGRAMS):
-	$(CC) $(CFLAGS) $(LDFLAGS) -pie -o $@ $^ $(LIBS)
+	$(if $(Q),@echo '  ld $@')
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pie -o $@ $^ $(LIBS)
 
 # Unit tests: one program per folder; `make unit-protocol` builds and runs one.
 # protocol's tests make chosen allocations fail (tests/unit/protocol/failing_allocator.h).
@@ -105,6 +106,13 @@ fuzz-%:
 	build-fuzz/tests/libfuzzer-$* -max_total_time=$(SECONDS) -max_len=4096 -artifact_prefix=build-fuzz/$*- \
 	  build-fuzz/corpus/$* $(wildcard tests/fuzz/corpus/$*)
 
+# One script for both drivers: io/driver on loopback and the simulator.
+CONFORMANCE_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/sim/conformance*.c) $(addprefix tests/sim/,sim.c sim_turn.c sim_wire.c))
+$(BUILD)/tests/sim/conformance_loopback.o: ALL_CFLAGS += -D_GNU_SOURCE
+$(BUILD)/tests/conformance: $(CONFORMANCE_OBJECTS) $(LIBRARY)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+TEST_PROGRAMS += $(BUILD)/tests/conformance
+SANITIZED_TESTS += conformance
 # Simulated networks: scenarios, and one from its seed: make sim SEED=7
 SIM_OBJECTS := $(patsubst %,$(BUILD)/tests/sim/%.o,apps network sim sim_turn sim_wire)
 SCENARIO_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/sim/scenario*.c tests/sim/directory_watch.c))
@@ -158,7 +166,8 @@ clean:
 WEB_SERVER := $(BUILD)/tests/web-server
 $(WEB_SERVER): tests/system/web_server.c
 	@mkdir -p $(@D)
-	$(CC) -std=c17 $(WARNINGS) $(CFLAGS) $(HARDENING) $(LDFLAGS) -o $@ $< -lpthread
+	$(if $(Q),@echo '  cc $<')
+	$(Q)$(CC) -std=c17 $(WARNINGS) $(CFLAGS) $(HARDENING) $(LDFLAGS) -o $@ $< -lpthread
 
 demo: all $(WEB_SERVER)
 	@ONCE=$(ONCE) tests/system/demo.sh $(BUILD)
@@ -185,3 +194,22 @@ $(BUILD)/tests/constant-time: tests/vectors/constant_time.c $(wildcard crypto/*.
 	$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) -DTUNIC_CHECK_CONSTANT_TIME=1 $(LDFLAGS) -o $@ $(filter %.c,$^) $(LIBS)
 constant-time: $(BUILD)/tests/constant-time
 	tests/vectors/constant_time.sh $<
+
+# Costs. `make bench` prints `name value` lines in under a minute; the other two compare (specs/performance.md) and write
+# their tables to specs/measured/. bench-wan needs root: it makes network namespaces.
+.PHONY: bench bench-peers bench-wan
+BENCHES := $(addprefix $(BUILD)/tests/bench/,$(sort $(filter-out forwarder wan,$(patsubst tests/bench/%.c,%,$(wildcard tests/bench/*.c)))))
+$(BENCHES): $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(LIBRARY)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pie -o $@ $^ $(LIBS)
+$(BUILD)/tests/forwarder $(BUILD)/tests/wan: $(BUILD)/tests/%: $(BUILD)/tests/bench/%.o
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pie -o $@ $<
+bench:
+	@$(MAKE) --no-print-directory -j2 all $(BENCHES) $(WEB_SERVER) >&2
+	@for bench in $(BENCHES); do $$bench || exit 1; done
+	@BUILD=$(BUILD) tests/bench/network.py
+bench-peers:
+	@$(MAKE) --no-print-directory -j2 all $(BUILD)/tests/forwarder $(WEB_SERVER) >&2
+	@BUILD=$(BUILD) tests/bench/peers.py --write specs/measured/peers.md
+bench-wan:
+	@$(MAKE) --no-print-directory -j2 all $(BUILD)/tests/wan $(WEB_SERVER) >&2
+	@BUILD=$(BUILD) tests/bench/wan.py --write specs/measured/wan.md

@@ -287,7 +287,7 @@ void agreement_summarise(const struct agreement *m, struct agreement_summary *re
   const struct heard_view *heard = &m->views[m->ballot.view % AGREEMENT_VIEWS_KEPT];
   bool is_heard = heard->used && heard->view == m->ballot.view;
   for (uint32_t i = 0; i < m->members.n; i++) {
-    ret->votes += m->votes[i].has_newest;
+    ret->votes += m->votes[i].present;
     ret->timeouts += m->timeouts[i].present && m->timeouts[i].view >= m->ballot.view;
     ret->prepares += is_heard && (heard->prepared >> i & 1);
     ret->signs += is_heard && (heard->signed_by >> i & 1);

@@ -72,9 +72,9 @@ static void start_view(struct agreement *m, instant now) {
 
 /* [AGREE-3] Another round's vote when the last one is old, or its document is gone. */
 static void want_vote_again(struct agreement *m, instant now) {
-  const struct heard_votes *own = &m->votes[m->own];
+  const struct heard_vote *own = &m->votes[m->own];
   bool is_old = now - m->vote_made_at >= m->timing.interval;
-  bool is_missing = m->ballot.vote_next == 0 || !own->has_newest || !holds(m, &own->newest);
+  bool is_missing = m->ballot.vote_next == 0 || !own->present || !holds(m, &own->vote);
   if (agreement_may_speak(m) && (is_old || is_missing)) m->wants_vote = true;
 }
 
@@ -169,11 +169,10 @@ static uint32_t gather_votes(const struct agreement *m, struct agreement_vector 
   uint32_t authors = 0;
   ret->count = 0;
   for (uint32_t i = 0; i < m->members.n; i++) {
-    const struct heard_votes *heard = &m->votes[i];
+    const struct heard_vote *heard = &m->votes[i];
     if (agreement_is_accused(m, (uint8_t)i)) continue;
     authors++;
-    if (heard->has_newest && holds(m, &heard->newest)) ret->votes[ret->count++] = heard->newest;
-    else if (heard->has_older && holds(m, &heard->older)) ret->votes[ret->count++] = heard->older;
+    if (heard->present && holds(m, &heard->vote)) ret->votes[ret->count++] = heard->vote;
   }
   return authors;
 }
@@ -305,10 +304,10 @@ static bool rule_certify(struct agreement *m) {
 static void fetch_missing(struct agreement *m, instant now) {
   instant again = instant_after(now, agreement_status_period(m));
   for (uint32_t i = 0; i < m->members.n; i++) {
-    struct heard_votes *heard = &m->votes[i];
-    if (i == m->own || !heard->has_newest || now < heard->fetch_at || holds(m, &heard->newest)) continue;
+    struct heard_vote *heard = &m->votes[i];
+    if (i == m->own || !heard->present || now < heard->fetch_at || holds(m, &heard->vote)) continue;
     heard->fetch_at = again;
-    agreement_fetch(m, (uint8_t)i, heard->newest.hash);
+    agreement_fetch(m, (uint8_t)i, heard->vote.hash);
   }
   struct heard_view *heard = agreement_view(m, m->ballot.view);
   if (!heard->has_proposal || heard->tally != TALLY_NOT_YET || now < heard->fetch_at) return;

@@ -37,8 +37,8 @@ struct heard_view {
   struct heard_sign signs[LIMIT_AUTHORITIES];
 };
 
-/* The newest vote of an author, and the newest held before it: a leader may need one whose document it has. */
-struct heard_votes { bool has_newest, has_older; struct agreement_vote newest, older; instant fetch_at; };
+/* The newest vote of an author. */
+struct heard_vote { bool present; struct agreement_vote vote; instant fetch_at; };
 
 struct heard_timeout { bool present; uint32_t view; struct agreement_timeout timeout; struct agreement_lock lock; };
 
@@ -62,7 +62,7 @@ struct agreement {
 
   /* This epoch. */
   struct heard_view views[AGREEMENT_VIEWS_KEPT];
-  struct heard_votes votes[LIMIT_AUTHORITIES];
+  struct heard_vote votes[LIMIT_AUTHORITIES];
   struct heard_timeout timeouts[LIMIT_AUTHORITIES];
   uint32_t heard; /* authorities that speak in this epoch */
   uint8_t refused_vector[DIGEST_BYTES]; /* our last proposal that the tally refused: not counted again */

@@ -11,7 +11,7 @@ static void describe_holdings(struct agreement *m, struct agreement_holdings *re
   for (uint32_t i = 0; i < m->members.n; i++) {
     if (m->timeouts[i].present && m->timeouts[i].view >= m->ballot.view) ret->timeouts |= UINT32_C(1) << i;
     if (agreement_is_accused(m, (uint8_t)i)) ret->faults |= UINT32_C(1) << i;
-    ret->rounds[i] = m->votes[i].has_newest ? m->votes[i].newest.round + 1 : 0;
+    ret->rounds[i] = m->votes[i].present ? m->votes[i].vote.round + 1 : 0;
   }
 }
 
@@ -40,12 +40,12 @@ static void send_certificate(struct agreement *m, uint8_t to) {
 
 static void send_votes(struct agreement *m, uint8_t to, const struct agreement_holdings *theirs) {
   for (uint32_t i = 0; i < m->members.n; i++) {
-    const struct heard_votes *heard = &m->votes[i];
-    if (!heard->has_newest || heard->newest.round < theirs->rounds[i]) continue;
-    struct agreement_message message = {.kind = AGREEMENT_VOTE, .epoch = m->ballot.epoch, .view = heard->newest.round, .author = (uint8_t)i};
+    const struct heard_vote *heard = &m->votes[i];
+    if (!heard->present || heard->vote.round < theirs->rounds[i]) continue;
+    struct agreement_message message = {.kind = AGREEMENT_VOTE, .epoch = m->ballot.epoch, .view = heard->vote.round, .author = (uint8_t)i};
     memcpy(message.previous, m->ballot.previous, DIGEST_BYTES);
-    memcpy(message.hash, heard->newest.hash, DIGEST_BYTES);
-    memcpy(message.signature, heard->newest.signature, ED25519_SIGNATURE_BYTES);
+    memcpy(message.hash, heard->vote.hash, DIGEST_BYTES);
+    memcpy(message.signature, heard->vote.signature, ED25519_SIGNATURE_BYTES);
     agreement_send(m, to, &message);
   }
 }

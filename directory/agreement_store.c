@@ -63,16 +63,10 @@ static void compare_votes(struct agreement *m, const struct agreement_vote *a, c
 }
 
 static void note_vote(struct agreement *m, const struct agreement_vote *vote) {
-  struct heard_votes *heard = &m->votes[vote->author];
-  if (heard->has_newest) compare_votes(m, &heard->newest, vote);
-  if (heard->has_older) compare_votes(m, &heard->older, vote);
-  if (heard->has_newest && vote->round <= heard->newest.round) return;
-  if (heard->has_newest && m->tally.holds(m->tally.context, m->ballot.epoch, m->ballot.previous, &heard->newest)) {
-    heard->older = heard->newest;
-    heard->has_older = true;
-  }
-  heard->newest = *vote;
-  heard->has_newest = true;
+  struct heard_vote *heard = &m->votes[vote->author];
+  if (heard->present) compare_votes(m, &heard->vote, vote);
+  if (heard->present && vote->round <= heard->vote.round) return;
+  *heard = (struct heard_vote){.present = true, .vote = *vote};
 }
 
 void agreement_note_certificate(struct agreement *m, const struct agreement_certificate *certificate, uint8_t from) {
@@ -104,15 +98,12 @@ static enum outcome check_place(struct agreement *m, const struct agreement_mess
   bool is_new = true;
   switch (message->kind) {
   case AGREEMENT_VOTE: {
-    const struct heard_votes *votes = &m->votes[message->author];
+    const struct heard_vote *vote = &m->votes[message->author];
     if (memcmp(message->previous, m->ballot.previous, DIGEST_BYTES) != 0) return OUTCOME_PROTOCOL_VIOLATION;
-    bool is_newest = votes->has_newest && votes->newest.round == message->view;
-    bool is_older = votes->has_older && votes->older.round == message->view;
-    if (is_newest) is_new = memcmp(votes->newest.hash, message->hash, DIGEST_BYTES) != 0;
-    else if (is_older) is_new = memcmp(votes->older.hash, message->hash, DIGEST_BYTES) != 0;
-    else is_new = !votes->has_newest || message->view > votes->newest.round;
-    /* [AGREE-24] A third vote proves nothing more. */
-    if ((is_newest || is_older) && agreement_is_accused(m, message->author)) is_new = false;
+    is_new = !vote->present || message->view > vote->vote.round;
+    /* [AGREE-24] Another one of the same round is a proof; a third proves nothing more. */
+    bool differs = vote->present && message->view == vote->vote.round && memcmp(vote->vote.hash, message->hash, DIGEST_BYTES) != 0;
+    if (differs && !agreement_is_accused(m, message->author)) is_new = true;
     break;
   }
   case AGREEMENT_PROPOSE:

@@ -42,7 +42,7 @@ static uint64_t middle_share(const struct relay_entry *entry, const struct weigh
   return part(entry->weight, free_part > GUARD_FLOOR ? free_part : GUARD_FLOOR);
 }
 
-/* [CONS-7] */
+/* [CONS-7], [CONS-8] */
 void consensus_assign_weights(struct consensus_header *header, struct relay_entry *entries) {
   struct weight_sums sums = add_up(entries, header->relay_count);
   header->guard_total = header->middle_total = header->exit_total = 0;

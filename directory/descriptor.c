@@ -32,6 +32,7 @@ static void read_keys(struct text_reader *reader, struct descriptor *ret) {
   ret->onion_generation = (uint8_t)text_read_number(reader, 0, 255);
   text_read_hex(reader, ret->onion_key, sizeof ret->onion_key);
   if (memcmp(ret->link_key, ret->onion_key, X25519_BYTES) == 0) text_fail(reader);
+  /* [DESC-7] */
   text_read_line(reader, "link-suites");
   ret->link_suites = (uint8_t)text_read_number(reader, 1 << AEAD_CHACHA20_POLY1305, 254);
   if (!(ret->link_suites & 1 << AEAD_CHACHA20_POLY1305) || ret->link_suites & 1) text_fail(reader);

@@ -23,7 +23,7 @@ struct descriptor {
   uint8_t signing_key[ED25519_PUBLIC_BYTES];
   struct date signing_expires;
   uint8_t certificate[ED25519_SIGNATURE_BYTES]; /* of the signing key, by the identity */
-  uint64_t sequence;     /* rises with each descriptor of this identity */
+  uint64_t sequence;     /* [DESC-4] rises with each descriptor of this identity */
   struct date published;
   struct address address; /* where it listens */
   struct address other;   /* a second one, of the other family; ADDRESS_NONE: none */

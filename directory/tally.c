@@ -135,7 +135,7 @@ static struct candidate *gather(const struct tally_input *input, uint32_t *ret_c
   return candidates;
 }
 
-/* Their entries side by side, at most LIMIT_RELAYS, the lowest identities first. NULL: no memory. */
+/* [TALLY-8] Their entries side by side, at most LIMIT_RELAYS, the lowest identities first. NULL: no memory. */
 static struct relay_entry *keep_entries(struct candidate *candidates, uint32_t count, uint32_t *ret_count) {
   struct relay_entry *entries = malloc((count > 0 ? count : 1) * sizeof *entries);
   uint32_t kept = 0;

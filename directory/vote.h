@@ -12,6 +12,7 @@
 
 enum { VOTE_METHOD_MAX = 31 };
 
+/* [VOTE-5] Whose vote it is, and for what. */
 struct vote_header {
   uint8_t network[32];
   uint8_t authority[IDENTITY_BYTES];

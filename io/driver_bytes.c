@@ -44,8 +44,8 @@ static bool present(struct connection *connection, size_t len, size_t room) {
   }
   bool is_kept = keep(&connection->kept, &connection->kept_len, &driver->kept_bytes, driver->in + used, len - used);
   if (is_kept && connection->kept_len < DRIVER_RECEIVE_BYTES) {
-    /* What was left for lack of room, and not for lack of bytes, is presented when the machine is ready again. */
-    if (len > used && driver_verbs(driver)->room(driver_self(driver), connection->id) == 0) pause_reading(connection);
+    /* Whole messages may stand behind one that waits for work, and nothing need follow them: ready will mean them. */
+    if (connection->kept_len > 0 && driver_verbs(driver)->room(driver_self(driver), connection->id) == 0) pause_reading(connection);
     return true;
   }
   connection_fail(connection, is_kept ? OUTCOME_PROTOCOL_VIOLATION : OUTCOME_NO_MEMORY);

@@ -92,7 +92,9 @@ enum outcome launch_run(struct launch *launch, const struct machine *machines, u
   if (outcome == OUTCOME_OK) outcome = control_socket_open(driver_loop(driver), launch->folder, &host, &control, complaint);
   if (outcome == OUTCOME_OK) {
     outcome = program_run(program);
-    trace_write(launch->trace, TRACE_NOTICE, "start", "%s stops: %s", launch->program, outcome_text(outcome));
+    bool was_asked = outcome == OUTCOME_OK || outcome == OUTCOME_SHUTTING_DOWN;
+    trace_write(launch->trace, was_asked ? TRACE_NOTICE : TRACE_ERROR, "start", "%s stops%s%s", launch->program, was_asked ? "" : ": ",
+                was_asked ? "" : outcome_text(outcome));
   }
   control_socket_close(control);
   program_free(program);

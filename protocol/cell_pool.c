@@ -5,7 +5,7 @@
 
 #include "protocol/poison.h"
 
-enum { SLAB_CELLS = 64, SLAB_ALIGN = 64 };
+enum { SLAB_CELLS = 64, SLAB_ALIGN = 64, SPARE_SLABS = 16 };
 
 struct slab {
   _Alignas(SLAB_ALIGN) struct slab *previous;
@@ -21,13 +21,13 @@ struct slab_place {
   uint32_t next_vacant; /* place + 1; 0: the last */
 };
 
-/* A slab is full (in no list), partly taken (in the list), or wholly free: of those one is kept, as the
- * spare. */
+/* A slab is full (in no list), partly taken (in the list), or wholly free: of those some are kept as spares, since a busy
+ * relay fills and empties its queues many times a second. */
 struct cell_pool {
   struct memory_budget *budget;
   uint32_t limit, used;
-  struct slab *partly_taken, *spare;
-  uint32_t place_count, first_vacant;
+  struct slab *partly_taken, *spares;
+  uint32_t spare_count, place_count, first_vacant;
   struct slab_place places[];
 };
 
@@ -108,14 +108,22 @@ void cell_pool_free(struct cell_pool *pool) {
   free(pool);
 }
 
+static struct slab *take_spare(struct cell_pool *pool) {
+  struct slab *slab = pool->spares;
+  if (!slab) return NULL;
+  pool->spares = slab->next;
+  pool->spare_count--;
+  return slab;
+}
+
 /* [LIMIT-1] Refused at the pool's own limit, or by the process's budget. */
 struct cell *cell_pool_take(struct cell_pool *pool) {
   if (pool->used >= pool->limit) return NULL;
   struct slab *slab = pool->partly_taken;
   if (!slab) {
-    slab = pool->spare ? pool->spare : lease_slab(pool);
+    slab = take_spare(pool);
+    if (!slab) slab = lease_slab(pool);
     if (!slab) return NULL;
-    pool->spare = NULL;
     list_add(pool, slab);
   }
   struct cell *cell = slab->first_free;
@@ -138,10 +146,13 @@ void cell_pool_give(struct cell_pool *pool, struct cell *cell) {
   pool->used--;
   if (slab->free_count < SLAB_CELLS) return;
   list_remove(pool, slab);
-  if (pool->spare)
+  if (pool->spare_count == SPARE_SLABS) {
     release_slab(pool, slab);
-  else
-    pool->spare = slab;
+    return;
+  }
+  slab->next = pool->spares;
+  pool->spares = slab;
+  pool->spare_count++;
 }
 
 uint32_t cell_pool_used(const struct cell_pool *pool) {

@@ -105,12 +105,9 @@ static struct consensus *read_consensus(const struct relay *relay) {
   struct document *file;
   enum outcome outcome = folder_read(relay->launch.folder, KEEPER_CONSENSUS_FILE, LIMIT_CONSENSUS_BYTES, &file, NULL);
   if (outcome != OUTCOME_OK) return NULL;
-  struct document *text = document_unpack(document_bytes(file), document_len(file), LIMIT_CONSENSUS_BYTES);
-  struct consensus *consensus = NULL;
-  if (text != NULL) consensus = consensus_parse(&relay->network, document_bytes(text), document_len(text), &outcome, NULL);
-  document_release(text);
+  struct consensus *consensus = consensus_parse(&relay->network, document_bytes(file), document_len(file), &outcome, NULL);
   document_release(file);
-  if (consensus == NULL) trace_write(relay->launch.trace, TRACE_NOTICE, "start", "the stored consensus can't be used: a new one is fetched");
+  if (consensus == NULL) trace_write(relay->launch.trace, TRACE_NOTICE, "start", "the stored consensus can't be used (%s): a new one is fetched", outcome_name(outcome));
   return consensus;
 }
 

@@ -37,11 +37,11 @@ static double cost_ns(struct schedule_entry *entries, uint32_t active, uint32_t 
 int main(void) {
   struct schedule_entry *entries = calloc(10000, sizeof *entries);
   if (entries == NULL) return 1;
-  printf("schedule_ns_1 %.1f\n", cost_ns(entries, 1, 1));
-  printf("schedule_ns_100 %.1f\n", cost_ns(entries, 100, 1));
-  printf("schedule_ns_100_of_10_sources %.1f\n", cost_ns(entries, 100, 10));
-  printf("schedule_ns_10000 %.1f\n", cost_ns(entries, 10000, 1));
-  printf("schedule_ns_10000_of_1000_sources %.1f\n", cost_ns(entries, 10000, 1000));
+  printf("schedule_1_ns %.1f\n", cost_ns(entries, 1, 1));
+  printf("schedule_100_ns %.1f\n", cost_ns(entries, 100, 1));
+  printf("schedule_100_of_10_sources_ns %.1f\n", cost_ns(entries, 100, 10));
+  printf("schedule_10000_ns %.1f\n", cost_ns(entries, 10000, 1));
+  printf("schedule_10000_of_1000_sources_ns %.1f\n", cost_ns(entries, 10000, 1000));
   free(entries);
   return 0;
 }

@@ -40,7 +40,7 @@ static void count_alone(const struct network_file *network, const struct vote *v
   struct document *text = tally(&input, &header, &outcome);
   if (!text && outcome == OUTCOME_PROTOCOL_VIOLATION) return; /* no method in common */
   if (!text) abort();
-  consensus_sign(&signature, seed, network->id, header.serial, header.epoch, 0, header.digest);
+  consensus_sign(&signature, seed, network->id, header.epoch, 0, header.digest);
   struct document *document = consensus_compose(text, &signature, 1);
   struct consensus *consensus = consensus_parse(network, document_bytes(document), document_len(document), &outcome, NULL);
   /* A single authority may propose the last of all dates, which has none after it. */

@@ -33,6 +33,7 @@ struct sim_endpoint *wire_find(struct sim_host *host, uint32_t machine, struct i
 
 static void give(struct sim_endpoint *endpoint, enum event_kind kind, enum outcome outcome) {
   struct event event = {.kind = kind, .id = endpoint->id, .outcome = outcome};
+  if (endpoint->peer != NULL) event.address = endpoint->peer->host->address;
   if (endpoint->host->is_up && endpoint->machine < endpoint->host->machine_count) sim_event(endpoint->host, endpoint->machine, &event);
 }
 
@@ -220,7 +221,8 @@ void wire_receive(struct sim_endpoint *endpoint, uint8_t *buffer) {
     }
     if (used == 0) break;
   }
-  if (endpoint->eof_arrived && !endpoint->eof_given && endpoint->arrived_len == 0) {
+  /* What was left unused waits for more; after the end there is no more. */
+  if (!endpoint->dead && endpoint->eof_arrived && !endpoint->eof_given) {
     endpoint->eof_given = true;
     give(endpoint, EVENT_EOF, OUTCOME_OK);
   }

@@ -9,7 +9,7 @@ build=$1
 folder=${FOLDER:-demo} socks=${SOCKS:-127.0.0.1:9150} bytes=${BYTES:-20000000}
 authorities=${AUTHORITIES:-1} relays=${RELAYS:-3} exits=${EXITS:-1}
 network=$build/tunic-network
-web_server='' started=''
+web_server='' started='' pause=''
 
 say() { printf '%s\n' "$*"; }
 
@@ -23,7 +23,7 @@ fi
 finish() {
   status=$?
   trap - EXIT INT TERM HUP
-  [ -z "$web_server" ] || kill "$web_server" 2>/dev/null || true
+  for pid in $web_server $pause; do kill "$pid" 2>/dev/null || true; done
   [ -z "$started" ] || "$network" down "$folder" 9>&- || true
   exit "$status"
 }
@@ -35,7 +35,7 @@ trap 'exit 143' TERM HUP
 [ ! -e "$folder/pids" ] || "$network" down "$folder" 9>&- || true
 rm -rf "$folder"
 
-say "1. A network of $authorities authorities, $relays relays, $exits exits and a client"
+say "1. A network (authorities: $authorities, relays: $relays, exits: $exits) and a client"
 started=yes
 "$network" up "$folder" --authorities "$authorities" --relays "$relays" --exits "$exits" \
   --port-base "${PORT_BASE:-9300}" --socks "$socks" 9>&- || { status=$?; started=''; exit "$status"; }
@@ -70,4 +70,5 @@ say "   curl --socks5-hostname $socks -o /dev/null $address"
 say "   curl --socks5-hostname $socks https://example.org/"
 say "   $network status $folder"
 sleep infinity 9>&- &
-wait $!
+pause=$!
+wait "$pause"

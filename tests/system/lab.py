@@ -15,10 +15,10 @@ def program(name):
     return os.path.join(BUILD, name)
 
 
-def run(name, *arguments, timeout=90):
+def run(name, *arguments, timeout=90, errors=subprocess.STDOUT):
     """A program to its end: its exit code, and what it said."""
     done = subprocess.run([program(name), *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, timeout=timeout)
+                          stderr=errors, timeout=timeout)
     return done.returncode, done.stdout.decode(errors="replace")
 
 
@@ -104,8 +104,8 @@ class Lab:
         return {name: int(pid) for name, pid in pairs if is_running(pid)}
 
     def status(self, name):
-        code, said = run("tunic", "status", "--data", os.path.join(self.folder, name), "--json")
-        return json.loads(said) if said.startswith("{") else {"code": code, "said": said}
+        code, said = run("tunic", "status", "--data", os.path.join(self.folder, name), "--json", errors=subprocess.DEVNULL)
+        return json.loads(said) if said else {"code": code}
 
     def kill_and_restart(self, name):
         """kill -9, then the same command again."""

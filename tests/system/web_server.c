@@ -1,6 +1,6 @@
 /* A small web server for tests, the demo and measurements: GET /N answers N bytes, POST answers how many bytes came.
  *
- *   web_server [PORT [THREADS]]     on 127.0.0.1; port 0 (the default) lets the system choose; prints `port N`
+ *   web_server [PORT [THREADS [ADDRESS]]]   on 127.0.0.1 and port 0 by default: the system chooses one; prints `port N`
  *
  * The content is the same at every offset of every answer, so that anybody can check any part of it. One epoll for each
  * thread; answers are sent from one block of memory. Ends with SIGTERM.
@@ -214,15 +214,16 @@ static void *serve(void *context) {
   }
 }
 
-static bool start_listening(struct server *server, uint16_t port) {
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+static bool start_listening(struct server *server, const char *host, uint16_t port) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
   socklen_t len = sizeof address;
   int on = 1;
   server->listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (server->listener < 0 || setsockopt(server->listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+  if (inet_pton(AF_INET, host, &address.sin_addr) != 1 || server->listener < 0 ||
+      setsockopt(server->listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
       bind(server->listener, (struct sockaddr *)&address, len) != 0 || listen(server->listener, 1024) != 0 ||
       getsockname(server->listener, (struct sockaddr *)&address, &len) != 0) {
-    fprintf(stderr, "Can't listen on 127.0.0.1:%u: %s\n", port, strerror(errno));
+    fprintf(stderr, "Can't listen on %s:%u: %s\n", host, port, strerror(errno));
     return false;
   }
   printf("port %u\n", ntohs(address.sin_port));
@@ -239,11 +240,11 @@ static long number(const char *text, long most) {
 int main(int argc, char **argv) {
   struct server server = {.content = content_new()};
   long port = argc > 1 ? number(argv[1], 65535) : 0, threads = argc > 2 ? number(argv[2], THREADS_MAX) : 1;
-  if (server.content == NULL || argc > 3 || port < 0 || threads < 1) {
-    fprintf(stderr, "usage: web_server [PORT [THREADS]]\n");
+  if (server.content == NULL || argc > 4 || port < 0 || threads < 1) {
+    fprintf(stderr, "usage: web_server [PORT [THREADS [ADDRESS]]]\n");
     return 2;
   }
-  if (!start_listening(&server, (uint16_t)port)) return 1;
+  if (!start_listening(&server, argc > 3 ? argv[3] : "127.0.0.1", (uint16_t)port)) return 1;
   for (long i = 1; i < threads; i++) {
     pthread_t thread;
     if (pthread_create(&thread, NULL, serve, &server) != 0) return 1;

@@ -10,7 +10,7 @@
 
 enum { NODES_MAX = LIMIT_AUTHORITIES, MACHINES = 2, SEEN_MAX = 256, DATE_START = 1000000 };
 
-enum event_name { EVENT_DELIVER, EVENT_ON_DISK, EVENT_VOTE_MADE, EVENT_VOTE_HERE, EVENT_ADOPT, EVENT_RESTART, EVENT_TICK, EVENT_MISCHIEF };
+enum event_name { EVENT_DELIVER, EVENT_ON_DISK, EVENT_CRASH, EVENT_VOTE_MADE, EVENT_VOTE_HERE, EVENT_ADOPT, EVENT_RESTART, EVENT_TICK, EVENT_MISCHIEF };
 
 struct sim_event {
   instant at;
@@ -218,7 +218,8 @@ static void write_record(struct agreement_network *net, uint8_t place, uint32_t 
   node->writing_len = document_len(effect->document);
   memcpy(node->writing, document_bytes(effect->document), node->writing_len);
   if (!node->is_liar && is_storm(net) && chance(net, net->options.crash_per_mille)) {
-    crash(net, place);
+    /* At any moment until the record would have been on disk: what must not leave before would have left by then. */
+    schedule(net, (struct sim_event){.at = instant_after(net->now, below(net, MILLISECONDS)), .name = EVENT_CRASH, .node = place, .life = node->life});
     return;
   }
   schedule(net, (struct sim_event){.at = instant_after(net->now, 1 + below(net, 2 * MILLISECONDS)), .name = EVENT_ON_DISK, .node = place,
@@ -393,6 +394,7 @@ static void happen(struct agreement_network *net, const struct sim_event *event)
     node->is_record_lost = false;
     agreement_ballot_written(m, net->now, event->number);
     break;
+  case EVENT_CRASH: crash(net, event->node); break;
   case EVENT_VOTE_MADE: make_vote(net, event); break;
   case EVENT_VOTE_HERE:
     witness_votes_add(&node->held, net->witness, event->hash);

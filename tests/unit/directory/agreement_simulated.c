@@ -208,12 +208,14 @@ Test(agreement_simulated, relays_that_come_or_go_open_the_next_epoch_early) {
   instant first = agreement_network_now(net);
   agreement_network_want_early(net, 0);
   cr_assert_not(agreement_network_run_to_epoch(net, 2, first + 10 * SECONDS), "one is not enough");
+  first = agreement_network_now(net);
   agreement_network_want_early(net, 2);
-  cr_assert(agreement_network_run_to_epoch(net, 2, first + 15 * SECONDS));
+  cr_assert(agreement_network_run_to_epoch(net, 2, first + 180 * MILLISECONDS), "f + 1 open it for all: in its first view");
   first = agreement_network_now(net);
   agreement_network_want_early(net, 1);
   agreement_network_want_early(net, 3);
-  cr_assert(agreement_network_run_to_epoch(net, 3, first + 2 * SECONDS));
+  cr_assert_not(agreement_network_run_to_epoch(net, 3, first + 100 * MILLISECONDS), "not within the early gap");
+  cr_assert(agreement_network_run_to_epoch(net, 3, first + 700 * MILLISECONDS), "in the first view after the early gap");
   require_no_failure(net, 3);
   agreement_network_free(net);
 }

@@ -148,6 +148,18 @@ Test(network_file, extensions_have_their_place) {
   cr_assert_eq(parse_with("serial", "serial", "x-new a\nserial", NULL), OUTCOME_BAD_DOCUMENT, "only at its place");
 }
 
+/* [TEXT-1] */
+Test(network_file, longest_line) {
+  for (size_t extra = 0; extra < 2; extra++) {
+    size_t len = sample_network_text(&network, 4, 0, text), line_len = LIMIT_LINE_BYTES - 1 + extra;
+    memset(text + len, 'a', line_len);
+    memcpy(text + len, "x-a ", 4);
+    text[len + line_len] = '\n';
+    enum outcome outcome = parse(text, sign(text, len + line_len + 1, 4), NULL);
+    cr_assert_eq(outcome, extra ? OUTCOME_BAD_DOCUMENT : OUTCOME_OK);
+  }
+}
+
 Test(network_file, wrong_keys_and_wrong_contexts) {
   uint8_t seed[32], signature[ED25519_SIGNATURE_BYTES], identity[IDENTITY_BYTES];
   char hex[2 * ED25519_SIGNATURE_BYTES + 1], key[2 * IDENTITY_BYTES + 1];

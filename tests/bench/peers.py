@@ -1,0 +1,138 @@
+#!/usr/bin/env -S python3 -B
+"""This project's network beside Debian's tor and beside plain forwarders: the same work, on the same machine, in one run.
+
+usage: peers.py [--rounds N] [--seconds N] [--only NAME ...] [--write FILE]
+
+All systems are up at once and idle but for the one that is measured; each round measures every system once, so that a
+machine that gets slower or busier meets all of them. Medians over the rounds. FILE gets the table (markdown), and the
+numbers of every round stand beside it as json.
+"""
+import argparse
+import contextlib
+import os
+import subprocess
+import sys
+import time
+
+sys.dont_write_bytecode = True
+
+import figures
+from load import Load, LoadError, measure, processor_s, resident_mb
+from systems import ROOT, PlainChain, SystemFailed, TunicNetwork, WebServer, end_on_signals, say
+from tor_network import TorNetwork
+
+OURS = "tunic, libcrypto"
+RATIOS = ((OURS, "tor"), ("tunic, libsodium", "tor"), (OURS, "plain"))
+
+
+def systems_to_measure(server, only):
+    made = {"tor": TorNetwork, "plain": lambda: PlainChain(server), "libsodium": lambda: TunicNetwork("libsodium"),
+            "libcrypto": lambda: TunicNetwork("libcrypto")}
+    return [make for name, make in made.items() if not only or name in only]
+
+
+def bring_up(stack, makes):
+    """The systems that came up, and why others did not."""
+    systems, missing = [], []
+    for make in makes:
+        system = make()
+        say(f"starting {system.name} ...")
+        try:
+            systems.append(stack.enter_context(system))
+        except SystemFailed as error:
+            missing.append(f"{system.name}: {error}")
+            say(f"  not measured: {error}")
+    return systems, missing
+
+
+def measure_round(system, server, seconds):
+    pids = system.pids()
+    found = measure(Load(system.url(server), system.socks), pids.values(), seconds, repeats=3)
+    built = system.circuit_build_ms()
+    if built:
+        found["circuit_build_ms"] = sorted(built)[len(built) // 2]
+    found["relay_resident_MB"] = max(resident_mb(pid) for name, pid in pids.items() if name[0] in "rx")
+    return found
+
+
+def idle_share(systems, seconds=3):
+    """What all systems together take of one core while nobody asks anything of them."""
+    pids = [pid for system in systems for pid in system.pids().values()]
+    before = processor_s(pids)
+    time.sleep(seconds)
+    return (processor_s(pids) - before) / seconds
+
+
+def run_rounds(systems, server, arguments, missing):
+    samples = {system.name: figures.Samples() for system in systems}
+    for number in range(arguments.rounds):
+        for system in list(systems):
+            say(f"round {number + 1} of {arguments.rounds}: {system.name}")
+            try:
+                samples[system.name].add(measure_round(system, server, arguments.seconds))
+            except (LoadError, SystemFailed) as error:
+                missing.append(f"{system.name}, round {number + 1}: {error}")
+                say(f"  failed: {error}")
+    return samples
+
+
+def report(samples, systems, missing, idle, load_before, arguments):
+    rate = 1e3 / samples[OURS].median("one_stream_cpu_per_GB_s") if OURS in samples and \
+        samples[OURS].median("one_stream_cpu_per_GB_s") else None
+    lines = ["# Beside tor and plain forwarders", "",
+             f"Written by `make bench-peers`. {figures.machine()}; everything on loopback: load generator, web server and all "
+             f"nodes share the cores. Medians of {arguments.rounds} rounds, taken in turns.", "",
+             figures.table(samples, ratios=RATIOS), "",
+             "Ratios: how many times better, whichever way the figure counts. Each network is a client, a guard, a middle and "
+             "an exit, and one authority that carries no traffic; streams run "
+             f"{arguments.seconds:g} s. Processor time is that of all the system's processes, authority included.", ""]
+    lines += [f"- {system.name}: {system.note}" for system in systems]
+    lines += [f"- idle: all systems together took {100 * idle:.1f} % of one core while nobody used them; "
+              f"the machine's load before the run was {load_before:.1f}"]
+    if rate:
+        lines += [f"- {OURS}: {rate:.0f} MB a second of processor time, client and three relays together"]
+    lines += [f"- not measured: {reason}" for reason in missing]
+    return "\n".join(lines) + "\n"
+
+
+def have_tor():
+    """Installs Debian's tor where it is missing, as everything else a test needs."""
+    subprocess.run(["sh", os.path.join(ROOT, "tests/system/packages.sh"), "tor"], stdout=sys.stderr, check=True)
+
+
+def run(arguments):
+    load_before = os.getloadavg()[0]
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(WebServer())
+        systems, missing = bring_up(stack, systems_to_measure(server, arguments.only))
+        idle = idle_share(systems)
+        samples = run_rounds(systems, server, arguments, missing)
+    text = report(samples, systems, missing, idle, load_before, arguments)
+    print(text)
+    if arguments.write:
+        figures.write(arguments.write, text, samples)
+    return 1 if missing else 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=3, help="for each bulk download")
+    parser.add_argument("--only", nargs="*", help="tor plain libsodium libcrypto")
+    parser.add_argument("--write", metavar="FILE")
+    arguments = parser.parse_args()
+    end_on_signals()
+    try:
+        if not arguments.only or "tor" in arguments.only:
+            have_tor()
+        return run(arguments)
+    except KeyboardInterrupt:
+        say("interrupted; everything is stopped")
+        return 130
+    except (SystemFailed, subprocess.CalledProcessError) as error:
+        say(f"Not measured: {error}")
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
