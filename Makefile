@@ -165,7 +165,7 @@ clean:
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
-# A network on this machine: AUTHORITIES=4 RELAYS=9 make demo.
+# A network on this machine: RELAYS=9 make demo.
 .PHONY: demo
 WEB_SERVER := $(BUILD)/tests/web-server
 $(WEB_SERVER): tests/system/web_server.c
