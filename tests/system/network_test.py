@@ -400,7 +400,7 @@ def main():
                 tally.run(test, net)
             if tally.failed:
                 net.show_logs()
-    except RuntimeError as failure:
+    except (RuntimeError, subprocess.TimeoutExpired) as failure:
         print(f"FAIL  {failure}")
         tally.failed += 1
     print(f"{tally.passed} passed, {tally.failed} failed")
