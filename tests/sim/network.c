@@ -55,10 +55,8 @@ static void fill_file(struct network *network) {
   file->is_lab = true;
   file->created = (struct date){network->sim.wall_ms_at_zero};
   file->expires = (struct date){network->sim.wall_ms_at_zero + INT64_C(10) * 365 * 86400 * 1000};
-  if (network->options.production) network_timing_production(&file->timing);
-  else network_timing_lab(&file->timing);
-  if (network->options.interval_ms > 0) file->timing.interval = network->options.interval_ms;
-  if (network->options.probe_interval_ms > 0) file->timing.probe_interval = network->options.probe_interval_ms;
+  network_timing_lab(&file->timing);
+  if (network->options.timing != NULL) file->timing = *network->options.timing;
   file->authority_count = network->options.authorities;
   for (uint32_t i = 0; i < file->authority_count; i++) {
     char name[SIM_NAME_BYTES], host[ADDRESS_TEXT_BYTES];

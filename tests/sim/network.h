@@ -46,8 +46,7 @@ struct network_options {
   uint64_t delay;          /* of each host, one way to the core */
   uint64_t bytes_per_s;    /* of each host; 0: no limit */
   uint32_t pool_cells;     /* of each relay's shard; 0: 4096 */
-  bool production;         /* timing; otherwise a lab's */
-  int64_t interval_ms, probe_interval_ms; /* other than the timing's; 0: the timing's */
+  const struct network_timing *timing; /* NULL: a lab's */
 };
 
 struct network {
