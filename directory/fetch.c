@@ -145,10 +145,13 @@ static enum outcome as_state(enum outcome outcome) {
   return known ? outcome : OUTCOME_DIRECTORY_UNREACHABLE;
 }
 
+/* [FETCH-5] Mirrors that have nothing newer may all be waiting for each other: after two of them an authority is asked, too, and
+ * only its word ends the search. [FETCH-4] An answer without news costs a longer wait, but for who can't go on without. */
 void fetch_get_ended(struct fetch *fetch, instant now, enum outcome outcome) {
   fetch->get_under_way = false;
-  bool answered = outcome == OUTCOME_OK || outcome == OUTCOME_STALE || outcome == OUTCOME_NO_CONSENSUS;
-  fetch->get_failures = answered ? 0 : fetch->get_failures + 1;
+  bool has_nothing = outcome == OUTCOME_STALE || outcome == OUTCOME_NO_CONSENSUS;
+  bool answered = outcome == OUTCOME_OK || (has_nothing && (fetch->sources_tried >= MIRRORS_TRIED || fetch->eager));
+  fetch->get_failures = outcome == OUTCOME_OK || (has_nothing && fetch->eager) ? 0 : fetch->get_failures + 1;
   fetch->sources_tried = answered ? 0 : fetch->sources_tried + 1;
   if (outcome != OUTCOME_OK && outcome != OUTCOME_STALE) {
     fetch->last_failure = as_state(outcome);
