@@ -287,10 +287,7 @@ static void set_timer(struct client *client, instant now) {
 
 /* [FETCH-3] A network that is just starting lists too few relays for a path, or no exit yet: the next consensus is wanted soon. */
 static bool is_too_small(const struct client *client) {
-  const struct consensus *consensus = fetch_consensus(client->fetch);
-  return client->cause == OUTCOME_NOT_ENOUGH_RELAYS || consensus_count(consensus) < 3 ||
-         consensus_total(consensus, POSITION_EXIT) == 0 || consensus_total(consensus, POSITION_GUARD) == 0 ||
-         consensus_total(consensus, POSITION_MIDDLE) == 0;
+  return client->cause == OUTCOME_NOT_ENOUGH_RELAYS || !consensus_has_paths(fetch_consensus(client->fetch));
 }
 
 void circuit_pool_run(struct client *client, instant now) {

@@ -145,7 +145,8 @@ static void spread_news(struct keeper *keeper, instant now) {
     trace_write(keeper->config.trace, TRACE_NOTICE, "keeper", listed ? "listed in the consensus of epoch %llu" : "no longer listed (epoch %llu)",
                 (unsigned long long)consensus_header(consensus)->epoch);
   keeper->listed = listed;
-  fetch_set_eager(keeper->fetch, now, !listed);
+  /* [FETCH-3] Clients of a network that is just starting build paths from the next consensus as soon as there is one. */
+  fetch_set_eager(keeper->fetch, now, !listed || !consensus_has_paths(consensus));
 }
 
 static enum outcome verb_receive(void *self, instant now, struct id id, uint8_t *in, size_t len, size_t *ret_used) {
