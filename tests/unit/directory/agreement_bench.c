@@ -1,6 +1,7 @@
 /* One authority's machine among others that the test speaks for. */
 #include "tests/unit/directory/agreement_bench.h"
 
+#include <criterion/criterion.h>
 #include <stdlib.h>
 
 #include "directory/agreement_check.h"
@@ -235,4 +236,51 @@ struct agreement_summary bench_summary(const struct bench *bench) {
   struct agreement_summary summary;
   agreement_summarise(bench->machine, &summary);
   return summary;
+}
+
+void bench_open(struct bench *bench, uint32_t n, uint8_t own) {
+  bench_init(bench, n, own);
+  bench_start(bench);
+}
+
+struct agreement_message bench_proposal(const struct bench *bench, uint32_t authors) {
+  struct agreement_message message = bench_message(AGREEMENT_PROPOSE, 1, 0);
+  bench_vector(bench, authors, &message.vector, &message.choice);
+  return message;
+}
+
+void bench_say_choice(struct bench *bench, enum agreement_kind kind, uint8_t author, uint32_t view, const struct agreement_choice *choice) {
+  struct agreement_message message = bench_message(kind, author, view);
+  message.choice = *choice;
+  cr_assert_eq(bench_say(bench, &message), OUTCOME_OK);
+}
+
+enum outcome bench_say_timeout(struct bench *bench, uint8_t author, uint32_t view) {
+  struct agreement_message message = bench_message(AGREEMENT_TIMEOUT, author, view);
+  return bench_say(bench, &message);
+}
+
+struct agreement_choice bench_sign_in_view_0(struct bench *bench) {
+  bench_open(bench, 4, 0);
+  struct agreement_message proposal = bench_proposal(bench, 15);
+  cr_assert_eq(bench_say(bench, &proposal), OUTCOME_OK);
+  bench_say_choice(bench, AGREEMENT_PREPARE, 1, 0, &proposal.choice);
+  cr_assert_null(bench_sent(bench, AGREEMENT_SIGN, 0), "two PREPAREs are no quorum");
+  bench_say_choice(bench, AGREEMENT_PREPARE, 2, 0, &proposal.choice);
+  cr_assert_not_null(bench_sent(bench, AGREEMENT_SIGN, 0));
+  return proposal.choice;
+}
+
+void bench_adopt(struct bench *bench, uint64_t epoch) {
+  struct agreement_certificate certificate = bench_certificate(bench, epoch, 0, 1);
+  cr_assert_eq(agreement_adopt_decided(bench->machine, bench->now, &certificate, (struct date){1000000}), OUTCOME_OK);
+  bench_settle(bench);
+}
+
+enum outcome bench_certify(struct bench *bench, const struct agreement_certificate *certificate) {
+  struct agreement_message message = bench_message(AGREEMENT_CERTIFICATE, 0, certificate->view);
+  message.epoch = certificate->epoch;
+  memcpy(message.choice.digest, certificate->digest, DIGEST_BYTES);
+  message.signs = certificate->signs;
+  return bench_receive(bench, 3, &message);
 }

@@ -64,6 +64,20 @@ void bench_say_vote(struct bench *, uint8_t author);
 /* A STATUS of authority `author` in epoch and view, which lacks everything. */
 enum outcome bench_say_status(struct bench *, uint8_t author, uint64_t epoch, uint32_t view);
 
+/* The free proposal of authority 1, who leads view 0 of epoch 1 where n = 4, of these authors' votes. */
+struct agreement_message bench_proposal(const struct bench *, uint32_t authors);
+/* A PREPARE or SIGN, which must be taken. */
+void bench_say_choice(struct bench *, enum agreement_kind, uint8_t author, uint32_t view, const struct agreement_choice *);
+enum outcome bench_say_timeout(struct bench *, uint8_t author, uint32_t view); /* without a lock */
+/* Init and start. */
+void bench_open(struct bench *, uint32_t n, uint8_t own);
+/* Opens authority 0 of 4, up to its SIGN in view 0: all four votes, PREPAREs of 0, 1 and 2. */
+struct agreement_choice bench_sign_in_view_0(struct bench *);
+/* The owner has the consensus of this epoch on disk. */
+void bench_adopt(struct bench *, uint64_t epoch);
+/* Authority 3 sends a CERTIFICATE. */
+enum outcome bench_certify(struct bench *, const struct agreement_certificate *);
+
 /* The last message of a kind by an author that was sent; NULL: none. */
 const struct agreement_message *bench_sent(const struct bench *, enum agreement_kind, uint8_t author);
 struct agreement_summary bench_summary(const struct bench *);
