@@ -200,14 +200,6 @@ static void consensus_changed(struct client *client) {
   circuit_pool_want(client);
 }
 
-void client_set_consensus(struct client *client, instant now, struct consensus *consensus) {
-  fetch_set_consensus(client->fetch, now, consensus);
-  (void)fetch_take_news(client->fetch); /* it came from the disk: it need not go there */
-  if (fetch_consensus(client->fetch) == NULL) return;
-  if (guard_sample_update(&client->guards, fetch_consensus(client->fetch), &client->random)) client_save(client);
-  circuit_pool_want(client);
-}
-
 /* ---- the end of a verb ---- */
 
 static void sweep(struct client *client, instant now) {
@@ -221,6 +213,15 @@ static void sweep(struct client *client, instant now) {
     client->pool_wanted = false;
     circuit_pool_run(client, now);
   }
+}
+
+void client_set_consensus(struct client *client, instant now, struct consensus *consensus) {
+  fetch_set_consensus(client->fetch, now, consensus);
+  (void)fetch_take_news(client->fetch); /* it came from the disk: it need not go there */
+  if (fetch_consensus(client->fetch) == NULL) return;
+  if (guard_sample_update(&client->guards, fetch_consensus(client->fetch), &client->random)) client_save(client);
+  circuit_pool_want(client);
+  sweep(client, now);
 }
 
 /* ---- verbs ---- */

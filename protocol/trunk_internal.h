@@ -24,6 +24,7 @@ struct trunk {
   uint32_t number, side_count, closing_count;
   instant close_deadline;
   struct index_map circuits;
+  struct trunk_side *latest; /* the side that was found last: cells of one circuit come in runs */
   struct list sides, reports;
   struct list_node ready;
   struct cell_queue control; /* CREATE, CREATED */
@@ -39,7 +40,7 @@ struct trunk {
 };
 
 /* The side of an attached circuit; NULL and *ret_closing otherwise. */
-struct trunk_side *trunk_find(const struct trunk *, uint32_t circuit, bool *ret_closing);
+struct trunk_side *trunk_find(struct trunk *, uint32_t circuit, bool *ret_closing);
 /* Queues CLOSE for an id and marks it closing; without memory the link can't go on: false. */
 bool trunk_send_close(struct trunk *, uint32_t circuit, bool expect_answer);
 /* Takes the side out of the trunk, drops its cells. */

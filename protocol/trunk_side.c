@@ -5,15 +5,16 @@
 
 enum { ID_DRAWS = 32 };
 
-struct trunk_side *trunk_find(const struct trunk *trunk, uint32_t circuit, bool *ret_closing) {
+struct trunk_side *trunk_find(struct trunk *trunk, uint32_t circuit, bool *ret_closing) {
   uint64_t value = 0;
   *ret_closing = false;
+  if (trunk->latest != NULL && trunk->latest->circuit == circuit) return trunk->latest;
   if (!index_map_get(&trunk->circuits, circuit, &value)) return NULL;
   if (value == TRUNK_CLOSING) {
     *ret_closing = true;
     return NULL;
   }
-  return (struct trunk_side *)(uintptr_t)value;
+  return trunk->latest = (struct trunk_side *)(uintptr_t)value;
 }
 
 bool trunk_knows_circuit(const struct trunk *trunk, uint32_t circuit) {
@@ -159,6 +160,7 @@ uint32_t trunk_side_room(const struct trunk_side *side) {
 void trunk_forget(struct trunk_side *side) {
   struct trunk *trunk = side->trunk;
   if (trunk == NULL) return;
+  if (trunk->latest == side) trunk->latest = NULL;
   cell_queue_clear(&side->queue, trunk->pool->cells);
   backlog_progress(trunk->pool, &side->backlog, false);
   schedule_remove(trunk->schedule, &side->entry);

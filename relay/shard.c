@@ -27,6 +27,7 @@ struct shard *shard_new(const struct shard_config *config) {
   index_map_init(&shard->neighbours, secret, LIMIT_LINKS_PER_NODE);
   random_bytes(&shard->random, secret, sizeof secret);
   index_map_init(&shard->streams, secret, LIMIT_STREAMS_PER_SHARD);
+  index_map_init(&shard->places, secret, 2 * LIMIT_RELAYS);
   timer_heap_init(&shard->timers);
   struct list *lists[] = {&shard->wants_work, &shard->has_creates, &shard->ready_streams,
                           &shard->dead_hops, &shard->dead_streams, &shard->gone};
@@ -66,6 +67,7 @@ void shard_free(struct shard *shard) {
     id_table_wipe(&shard->hops);
     index_map_wipe(&shard->neighbours);
     index_map_wipe(&shard->streams);
+    index_map_wipe(&shard->places);
     timer_heap_wipe(&shard->timers);
     wipe_effects(shard);
   }
@@ -174,6 +176,7 @@ static void take_message(struct shard *shard, const struct machine_message *mess
   if (message->kind == SHARD_CONSENSUS) {
     consensus_release(shard->consensus);
     shard->consensus = message->object;
+    exit_learn_places(shard);
   } else if (message->kind == SHARD_ONION_KEYS) {
     take_keys(shard, message->object);
   }

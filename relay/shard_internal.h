@@ -83,6 +83,7 @@ struct shard {
   struct cell_pool *cells;
   struct trunk_pool trunks;
   struct id_table connections, hops;
+  struct index_map places;              /* where the relays of the consensus listen: exits do not connect there */
   struct index_map neighbours, streams; /* by identity's first bytes: slot; by hop slot and number: address */
   struct timer_heap timers;
   struct timer figures_timer;
@@ -172,5 +173,7 @@ void exit_resolved(struct shard *, struct exit_stream *, instant now, const stru
 void exit_connected(struct shard *, struct exit_stream *, instant now);
 /* Tries the next address; false: there is none. */
 bool exit_connect_next(struct shard *, struct exit_stream *, instant now);
+/* [STREAM-4] A newer consensus: where its relays listen. */
+void exit_learn_places(struct shard *);
 
 #endif

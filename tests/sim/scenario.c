@@ -62,6 +62,7 @@ bool expect(struct trial *trial, bool holds, const char *format, ...) {
   vprintf(format, arguments);
   va_end(arguments);
   printf("\n");
+  if (trial->failures == 1 && trial->is_open) network_print_status(&trial->network);
   return false;
 }
 
@@ -81,6 +82,17 @@ void node_status(const struct node *node, struct status *ret) {
   const struct machine *machine = &node->host->machines[0];
   memset(ret, 0, sizeof *ret);
   if (machine->verbs != NULL && machine->verbs->status != NULL) machine->verbs->status(machine->self, node->network->sim.now, ret);
+}
+
+enum outcome node_cause(const struct node *node) {
+  static _Thread_local struct status status;
+  node_status(node, &status);
+  return status.cause;
+}
+
+uint64_t node_epoch(const struct node *node) {
+  const struct consensus *consensus = node_consensus(node);
+  return consensus == NULL ? 0 : consensus_header(consensus)->epoch;
 }
 
 uint64_t node_figure(const struct node *node, const char *name) {
@@ -119,6 +131,16 @@ bool trial_fetches(struct trial *trial, uint32_t index, const char *user, uint64
   return result->done && !result->failed;
 }
 
+void trial_expect_service(struct trial *trial, uint32_t index, uint64_t duration, uint64_t pause) {
+  instant end = instant_after(trial->network.sim.now, duration);
+  for (uint32_t i = 0; trial->network.sim.now < end && trial->failures == 0; i++) {
+    char user[16];
+    snprintf(user, sizeof user, "s%u", i % 3);
+    expect(trial, trial_fetches(trial, index, user, 1 + trial_draw(trial, 300000), 60 * SECONDS), "app%u: a fetch failed", index);
+    sim_run_for(&trial->network.sim, pause);
+  }
+}
+
 bool trial_run_until_client(struct trial *trial, const struct node *client, bool ready, uint64_t within) {
   instant late = instant_after(trial->network.sim.now, within);
   while (network_client_is_ready(client) != ready && trial->network.sim.now < late && !trial->network.sim.broken)
@@ -130,10 +152,27 @@ static bool all_have_decided(struct trial *trial, uint64_t epoch) {
   for (uint32_t i = 1; i <= trial->network.options.authorities; i++) {
     const struct node *node = trial_node(trial, "a", i);
     if (node->authority == NULL) continue;
-    const struct consensus *consensus = node_consensus(node);
-    if (consensus == NULL || consensus_header(consensus)->epoch < epoch) return false;
+    if (node_epoch(node) < epoch) return false;
   }
   return true;
+}
+
+static bool all_agree_on(struct trial *trial, const struct node *relay, bool listed) {
+  for (uint32_t i = 1; i <= trial->network.options.authorities; i++) {
+    const struct node *node = trial_node(trial, "a", i);
+    if (node->authority == NULL) continue;
+    const struct consensus *consensus = node_consensus(node);
+    const struct relay_entry *entry = consensus == NULL ? NULL : consensus_find(consensus, relay->self.identity);
+    if ((entry != NULL && (entry->flags & RELAY_RUNNING) != 0) != listed) return false;
+  }
+  return true;
+}
+
+bool trial_run_until_listed(struct trial *trial, const struct node *relay, bool listed, uint64_t within) {
+  instant late = instant_after(trial->network.sim.now, within);
+  while (!all_agree_on(trial, relay, listed) && trial->network.sim.now < late && !trial->network.sim.broken)
+    sim_run_for(&trial->network.sim, 100 * MILLISECONDS);
+  return all_agree_on(trial, relay, listed);
 }
 
 bool trial_run_until_epoch(struct trial *trial, uint64_t epoch, uint64_t within) {
@@ -197,7 +236,7 @@ static void run_scenario(const struct scenario *scenario, uint32_t *passed, uint
 }
 
 int main(int argc, char **argv) {
-  const struct scenario *const groups[] = {scenarios_traffic};
+  const struct scenario *const groups[] = {scenarios_traffic, scenarios_directory, scenarios_client};
   uint32_t passed = 0, failed = 0;
   for (size_t i = 0; i < sizeof groups / sizeof *groups; i++)
     for (const struct scenario *scenario = groups[i]; scenario->name != NULL; scenario++)

@@ -3,8 +3,8 @@
  * Spec: specs/agreement.md [AGREE-*]. Called by the agreement's tests. After every event it checks what must always
  * hold; `failure` says what did not.
  */
-#ifndef TUNIC_TESTS_AGREEMENT_NETWORK_H
-#define TUNIC_TESTS_AGREEMENT_NETWORK_H
+#ifndef TUNIC_TESTS_UNIT_DIRECTORY_AGREEMENT_NETWORK_H
+#define TUNIC_TESTS_UNIT_DIRECTORY_AGREEMENT_NETWORK_H
 
 #include "directory/agreement.h"
 

@@ -2,8 +2,8 @@
  * Spec: specs/agreement.md [AGREE-29]. Called by agreement_network. Liars count as having signed everything, of every view.
  * Never tells a machine anything: it stands for documents on their way and for the judge afterwards.
  */
-#ifndef TUNIC_TESTS_AGREEMENT_WITNESS_H
-#define TUNIC_TESTS_AGREEMENT_WITNESS_H
+#ifndef TUNIC_TESTS_UNIT_DIRECTORY_AGREEMENT_WITNESS_H
+#define TUNIC_TESTS_UNIT_DIRECTORY_AGREEMENT_WITNESS_H
 
 #include "directory/agreement.h"
 
