@@ -80,6 +80,13 @@ void fetch_set_eager(struct fetch *fetch, instant now, bool eager) {
   plan_get(fetch, now);
 }
 
+void fetch_hurry(struct fetch *fetch, instant now) {
+  instant soon = instant_after(now, eager_gap(fetch));
+  if (!fetch->has_clock || fetch->split || fetch->get_under_way || fetch->next_get <= soon) return;
+  fetch->next_get = soon;
+  fetch->sources_tried = MIRRORS_TRIED;
+}
+
 void fetch_publish(struct fetch *fetch, instant now, struct document *descriptor) {
   document_release(fetch->descriptor);
   fetch->descriptor = descriptor;

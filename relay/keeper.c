@@ -165,7 +165,8 @@ static size_t verb_transmit(void *self, instant now, struct id id, uint8_t *out,
 
 /* ---- events ---- */
 
-static void take_message(struct keeper *keeper, const struct event *event) {
+static void take_message(struct keeper *keeper, instant now, const struct event *event) {
+  if (event->message.kind == KEEPER_UNKNOWN_RELAY) fetch_hurry(keeper->fetch, now);
   if (event->message.kind == KEEPER_LINK_CLOSED) {
     link_closed(keeper, &event->message, event->from);
   } else if (event->message.kind == KEEPER_FIGURES) {
@@ -186,7 +187,7 @@ static void verb_event(void *self, instant now, const struct event *event) {
   struct keeper *keeper = self;
   switch (event->kind) {
   case EVENT_CLOCK: take_clock(keeper, now, &event->clock); return;
-  case EVENT_MESSAGE: take_message(keeper, event); return;
+  case EVENT_MESSAGE: take_message(keeper, now, event); return;
   case EVENT_WRITTEN: publish_written(keeper, now, event); return;
   case EVENT_STOP: {
     struct effect effect = {.kind = EFFECT_EXIT, .outcome = OUTCOME_OK};

@@ -91,6 +91,7 @@ struct shard {
   struct list wants_work, has_creates, ready_streams, dead_hops, dead_streams, gone;
   uint32_t next_number;
   bool work_turn, stopping;
+  instant may_complain; /* KEEPER_UNKNOWN_RELAY: at most once a second */
   struct shard_figures figures;
 };
 
