@@ -253,6 +253,7 @@ static void drop_message(const struct machine_message *message) {
   case SHARD_ONION_KEYS: sodium_free(message->object); return;
   case KEEPER_LINK_CLOSED:
   case KEEPER_FIGURES: free(message->object); return;
+  case KEEPER_UNKNOWN_RELAY: return;
   }
 }
 
