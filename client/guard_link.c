@@ -141,18 +141,19 @@ static void blame(struct client *client, const struct guard_link *link, instant 
 }
 
 void guard_link_lost(struct client *client, struct guard_link *link, instant now, enum outcome outcome) {
-  struct trunk_side *side;
-  struct list_node *node;
+  struct circuit *circuit;
+  uint32_t cursor = 0;
+  struct id id;
   if (link->is_gone) return;
   link->is_gone = true;
   if (id_table_get(&client->connections, link->connection) != NULL) client_close_connection(client, link->connection, EFFECT_CLOSE);
   trace_write(client->config.trace, TRACE_DEBUG, "link", "a link ended: %s", outcome_name(outcome));
   if (!link->is_open) blame(client, link, now, outcome);
-  while ((node = list_take_first(&link->waiting)) != NULL)
-    circuit_lost(client, LIST_OBJECT(node, struct circuit, waits), now, OUTCOME_LINK_FAILED);
-  while ((side = trunk_any_side(link->trunk)) != NULL) {
-    trunk_detach(side);
-    circuit_lost(client, circuit_of_side(side), now, OUTCOME_LINK_FAILED);
+  /* Those that wait for it, those on it, and those in between: about to begin, which stand in neither's list. */
+  while ((circuit = id_table_next(&client->circuits, &cursor, &id)) != NULL) {
+    if (circuit->link != link) continue;
+    trunk_detach(&circuit->side);
+    circuit_lost(client, circuit, now, OUTCOME_LINK_FAILED);
   }
   list_append(&client->gone_links, &link->gone);
   circuit_pool_want(client);

@@ -78,13 +78,14 @@ void authority_free(struct authority *authority) {
   if (authority == NULL) return;
   authority->stopping = true;
   struct list_node *node;
-  while ((node = list_take_first(&authority->gone)) != NULL)
-    authority_link_free(authority, LIST_OBJECT(node, struct authority_link, gone));
-  free_links(authority);
   uint32_t cursor = 0;
   struct id id;
   struct known_relay *relay;
+  /* First: a relay that is being tested points to the link of the test. */
   while ((relay = id_table_next(&authority->relays, &cursor, &id)) != NULL) relays_forget(authority, relay);
+  while ((node = list_take_first(&authority->gone)) != NULL)
+    authority_link_free(authority, LIST_OBJECT(node, struct authority_link, gone));
+  free_links(authority);
   for (uint32_t i = 0; i < LIMIT_AUTHORITIES; i++) {
     while ((node = list_take_first(&authority->peers[i].outbox)) != NULL) {
       document_release(LIST_OBJECT(node, struct outgoing, node)->document);

@@ -271,7 +271,8 @@ void exit_hop_closed(struct shard *shard, struct hop *hop, instant now) {
   while ((node = list_take_first(&hop->streams)) != NULL) {
     struct exit_stream *stream = LIST_OBJECT(node, struct exit_stream, of_hop);
     /* [STREAM-12] */
-    exit_stream_disconnect(shard, stream, EFFECT_CLOSE_FLUSHED);
+    bool is_whole = stream->eof_received && stream->to_destination.count == 0;
+    exit_stream_disconnect(shard, stream, is_whole ? EFFECT_CLOSE_FLUSHED : EFFECT_CLOSE);
     index_map_remove(&shard->streams, exit_stream_key(hop, stream->number));
     stream->hop = NULL;
     hop->stream_count--;
