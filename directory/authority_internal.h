@@ -19,6 +19,7 @@
 #include "protocol/timer_heap.h"
 #include "protocol/trunk.h"
 
+enum { AUTHORITY_PROBES_AT_ONCE = 64 };
 enum authority_link_kind { LINK_VISITOR = 1, LINK_PEER, LINK_PROBE };
 enum authority_timer { TIMER_LINK = 1, TIMER_PEER, TIMER_PROBES };
 
@@ -56,7 +57,7 @@ struct known_relay {
   struct id id;
   struct descriptor descriptor;
   struct document *text;
-  bool is_running;
+  bool is_running, has_run;     /* now; ever */
   uint8_t failures;
   instant next_probe, running_since, last_heard;
   struct authority_link *probe; /* under way */

@@ -87,7 +87,9 @@ static enum outcome admit(struct authority *authority, struct authority_link *li
 
 static void opened(struct authority *authority, struct authority_link *link, instant now) {
   link->is_open = true;
-  timer_heap_set(&authority->timers, &link->timer, TIMER_LINK, link->connection, instant_after(now, LIMIT_LINK_IDLE_TIME));
+  /* A relay that leaves the probe's CREATE unanswered keeps others from being tested. */
+  uint64_t wait = link->kind == LINK_PROBE ? LIMIT_HANDSHAKE_TIME : LIMIT_LINK_IDLE_TIME;
+  timer_heap_set(&authority->timers, &link->timer, TIMER_LINK, link->connection, instant_after(now, wait));
   if (link->kind == LINK_VISITOR) trunk_tell_time(link->trunk, wall_clock_date(&authority->clock, now));
   else if (link->kind == LINK_PEER) peer_opened(authority, link, now);
   else probe_opened(authority, link, now);
