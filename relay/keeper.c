@@ -68,25 +68,21 @@ void keeper_effect(struct keeper *keeper, const struct effect *effect) {
 
 /* ---- who may connect ---- */
 
-/* [LIMIT-5] One IPv4 address, or one IPv6 /64. */
-static uint64_t address_key(const struct address *address) {
-  return address->family == ADDRESS_IPV4 ? get_u32(address->bytes) : get_u64(address->bytes);
-}
-
+/* [LIMIT-5] */
 static bool may_connect(struct keeper *keeper, const struct address *peer) {
   uint64_t count = 0;
   if (address_is_private(peer)) return true;
-  index_map_get(&keeper->per_address, address_key(peer), &count);
-  return count < LIMIT_LINKS_PER_ADDRESS && index_map_put(&keeper->per_address, address_key(peer), count + 1);
+  index_map_get(&keeper->per_address, address_source_key(peer), &count);
+  return count < LIMIT_LINKS_PER_ADDRESS && index_map_put(&keeper->per_address, address_source_key(peer), count + 1);
 }
 
 static void link_closed(struct keeper *keeper, const struct machine_message *message, uint32_t shard) {
   uint64_t count = 0;
   const struct address *peer = &message->address;
   if (shard >= 1 && shard <= keeper->config.shard_count && keeper->links[shard - 1] > 0) keeper->links[shard - 1]--;
-  if (address_is_private(peer) || !index_map_get(&keeper->per_address, address_key(peer), &count)) return;
-  if (count <= 1) index_map_remove(&keeper->per_address, address_key(peer));
-  else index_map_put(&keeper->per_address, address_key(peer), count - 1);
+  if (address_is_private(peer) || !index_map_get(&keeper->per_address, address_source_key(peer), &count)) return;
+  if (count <= 1) index_map_remove(&keeper->per_address, address_source_key(peer));
+  else index_map_put(&keeper->per_address, address_source_key(peer), count - 1);
 }
 
 static uint32_t least_loaded(const struct keeper *keeper) {
@@ -101,12 +97,13 @@ static struct id verb_accept(void *self, instant now, enum connection_kind kind,
   struct id id;
   (void)now;
   if (kind != CONNECTION_LINK || keeper->stopping) return ID_NONE;
+  struct connection_slot *slot = id_table_add(&keeper->connections, &id);
+  if (slot == NULL) return ID_NONE;
   if (!may_connect(keeper, peer)) {
+    id_table_remove(&keeper->connections, id);
     keeper->refused++;
     return ID_NONE;
   }
-  struct connection_slot *slot = id_table_add(&keeper->connections, &id);
-  if (slot == NULL) return ID_NONE;
   uint32_t shard = least_loaded(keeper);
   keeper->links[shard]++;
   struct effect effect = {.kind = EFFECT_HAND_OVER, .id = id, .to = shard + 1};

@@ -131,9 +131,11 @@ void shard_sweep(struct shard *shard, instant now) {
 
 static struct id verb_accept(void *self, instant now, enum connection_kind kind, const struct address *peer) {
   struct shard *shard = self;
-  if (kind != CONNECTION_LINK || shard->stopping) return ID_NONE;
-  struct neighbour *neighbour = neighbour_accept(shard, now, peer);
-  return neighbour == NULL ? ID_NONE : neighbour->connection;
+  bool may = kind == CONNECTION_LINK && !shard->stopping && shard->figures.links < LIMIT_LINKS_PER_NODE;
+  struct neighbour *neighbour = may ? neighbour_accept(shard, now, peer) : NULL;
+  if (neighbour != NULL) return neighbour->connection;
+  neighbour_report_closed(shard, peer); /* the keeper counted it */
+  return ID_NONE;
 }
 
 static size_t verb_room(const void *self, struct id id) {

@@ -113,6 +113,8 @@ void neighbour_lost(struct shard *, struct neighbour *, instant now, enum outcom
 void neighbour_timer(struct shard *, struct neighbour *, instant now);
 void neighbour_work(struct shard *, struct neighbour *, instant now);
 void neighbour_free(struct shard *, struct neighbour *);
+/* [LIMIT-5] Tells the keeper that an accepted link from this address is gone, or was not taken. */
+void neighbour_report_closed(struct shard *, const struct address *peer);
 
 /* admission.c */
 void admission_create(struct shard *, struct neighbour *, instant now, uint32_t circuit, const struct cell_create *);
