@@ -72,6 +72,8 @@ void bench_run(struct bench *);
 void bench_wait(struct bench *, uint64_t duration);
 /* A link from that end, open. */
 void bench_link(struct bench *, int end);
+/* The link is cut. */
+void bench_lose(struct bench *, int end);
 
 /* Sends CREATE; the circuit's slot is the bench's. The rest of what it names is right unless the test says otherwise. */
 struct bench_circuit *bench_create(struct bench *, int end, uint8_t place);
