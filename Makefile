@@ -73,6 +73,7 @@ unit-protocol_LDFLAGS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=a
 UNIT_FOLDERS := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard tests/unit/*/*.c)))))
 # Tests of several nodes at once run them in the simulator.
 UNIT_client_SOURCES := $(addprefix tests/sim/,apps.c sim.c sim_turn.c sim_wire.c)
+UNIT_relay_SOURCES := tests/unit/client/sample_relays.c
 define unit_program
 $(BUILD)/tests/unit-$(1): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/unit/$(1)/*.c) $(UNIT_$(1)_SOURCES)) $(LIBRARY)
 	@mkdir -p $$(@D)

@@ -54,8 +54,9 @@ void exit_learn_places(struct shard *shard) {
 /* By the policy, and never back into the network; private places are the policy's business alone. */
 static bool may_connect(const struct shard *shard, const struct address *address) {
   uint64_t value;
+  struct address reached = exit_policy_reaches(address);
   if (!exit_policy_may_connect(shard->config.policy, address)) return false;
-  return address_is_private(address) || !index_map_get(&shard->places, place_key(address), &value);
+  return address_is_private(&reached) || !index_map_get(&shard->places, place_key(&reached), &value);
 }
 
 /* [STREAM-4] Allowed addresses, in the order in which they came; ret_cause: why none. */
