@@ -139,6 +139,16 @@ TEST_PROGRAMS += $(BUILD)/tests/scenarios
 #   SANITIZED_TESTS += NAME                $(BUILD)/tests/NAME once more, with sanitizers
 TEST_SCRIPTS += tests/run_test.py tests/fuzz/standalone_test.py tests/system/network_test.py
 TEST_NEEDS += $(PROGRAMS) $(BUILD)/tests/web-server
+
+# Authorities as processes: a network that lives fast, and an authority that lies.
+$(BUILD)/tests/quick-network: $(BUILD)/tests/system/quick_network.o $(LIBRARY)
+$(BUILD)/tests/lying-directory: $(BUILD)/tests/system/lying_directory.o $(BUILD)/directory/main.o $(LIBRARY)
+$(BUILD)/tests/lying-directory: LDFLAGS += -Wl,--wrap=peers_send
+$(BUILD)/tests/quick-network $(BUILD)/tests/lying-directory:
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+TEST_SCRIPTS += tests/system/authorities.py
+TEST_NEEDS += $(BUILD)/tests/quick-network $(BUILD)/tests/lying-directory
 UNIT_TESTS := $(addprefix unit-,$(UNIT_FOLDERS))
 SANITIZED_TESTS += $(UNIT_TESTS) $(addprefix fuzz-,$(FUZZ_NAMES))
 LINT := tests/lint/lint_test.py tests/lint/lint.py
