@@ -30,7 +30,7 @@ struct keeper {
   struct document *descriptor; /* the newest, as it was handed in; NULL: none yet */
   struct id keys_write;        /* the onion keys' file is being written: not yet used */
   uint64_t last_sequence;
-  bool listed, stopping, keys_sent;
+  bool listed, stopping, keys_sent, publish_due;
   uint64_t refused;
   uint32_t links[KEEPER_SHARDS_MAX];
   struct shard_figures figures[KEEPER_SHARDS_MAX];
