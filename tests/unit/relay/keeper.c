@@ -1,6 +1,8 @@
 /* A keeper driven by hand: when a key may be used, who may connect, what people are told. */
 #include <criterion/criterion.h>
 #include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "protocol/limits.h"
@@ -46,8 +48,8 @@ static void init_authority(struct bench *bench) {
   bench->file.authority_count = 1;
   bench->file.serial = 1;
   network_timing_lab(&bench->file.timing);
-  strcpy(authority->name, "a1");
-  strcpy(authority->host, "20.9.9.9");
+  snprintf(authority->name, sizeof authority->name, "a1");
+  snprintf(authority->host, sizeof authority->host, "20.9.9.9");
   authority->port = 9030;
   ed25519_public(authority->identity, seed);
   x25519_public(authority->link_key, secret);
@@ -60,8 +62,8 @@ static void init_authority(struct bench *bench) {
 static void init_descriptor(struct bench *bench) {
   static const uint8_t seed[ED25519_SEED_BYTES] = {6};
   struct descriptor *descriptor = &bench->descriptor;
-  strcpy(descriptor->nickname, "r1");
-  strcpy(descriptor->software, "tunic");
+  snprintf(descriptor->nickname, sizeof descriptor->nickname, "r1");
+  snprintf(descriptor->software, sizeof descriptor->software, "tunic");
   memcpy(descriptor->identity, bench->self.identity, IDENTITY_BYTES);
   ed25519_public(descriptor->signing_key, seed);
   descriptor->signing_expires = date_after(bench->begin, DESCRIPTOR_SIGNING_KEY_MOST_MS / 2);
