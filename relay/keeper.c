@@ -146,12 +146,24 @@ static void spread_news(struct keeper *keeper, instant now) {
   fetch_set_eager(keeper->fetch, now, !listed || !consensus_has_paths(consensus));
 }
 
+/* How far it is now: a new key is handed in anew, and what was listed may fall out of the consensus. */
+static uint8_t current_stage(const struct keeper *keeper) {
+  bool published = fetch_published_count(keeper->fetch) > 0;
+  return (uint8_t)(1 + (keeper->descriptor != NULL) + published + (published && keeper->listed));
+}
+
+static void note_stage(struct keeper *keeper) {
+  uint8_t stage = current_stage(keeper);
+  if (stage > keeper->stage) keeper->stage = stage;
+}
+
 static enum outcome verb_receive(void *self, instant now, struct id id, uint8_t *in, size_t len, size_t *ret_used) {
   struct keeper *keeper = self;
   *ret_used = len;
   if (!is_fetch(keeper, id)) return OUTCOME_NOT_FOUND;
   enum outcome outcome = fetch_receive(keeper->fetch, now, id, in, len, ret_used);
   spread_news(keeper, now);
+  note_stage(keeper);
   return outcome;
 }
 
@@ -178,6 +190,7 @@ static void take_clock(struct keeper *keeper, instant now, const struct wall_clo
   fetch_set_clock(keeper->fetch, now, clock);
   publish_check(keeper, now);
   spread_news(keeper, now);
+  note_stage(keeper);
 }
 
 static void verb_event(void *self, instant now, const struct event *event) {
@@ -185,7 +198,10 @@ static void verb_event(void *self, instant now, const struct event *event) {
   switch (event->kind) {
   case EVENT_CLOCK: take_clock(keeper, now, &event->clock); return;
   case EVENT_MESSAGE: take_message(keeper, now, event); return;
-  case EVENT_WRITTEN: publish_written(keeper, now, event); return;
+  case EVENT_WRITTEN:
+    publish_written(keeper, now, event);
+    note_stage(keeper);
+    return;
   case EVENT_STOP: {
     struct effect effect = {.kind = EFFECT_EXIT, .outcome = OUTCOME_OK};
     keeper->stopping = true;
@@ -219,6 +235,7 @@ static void verb_tick(void *self, instant now) {
   fetch_tick(keeper->fetch, now);
   while (timer_heap_expired(&keeper->timers, now) != NULL) publish_check(keeper, now);
   spread_news(keeper, now);
+  note_stage(keeper);
 }
 
 static bool verb_work(void *self, instant now) {
@@ -264,10 +281,9 @@ static void verb_status(const void *self, instant now, struct status *ret) {
   const struct consensus *consensus = fetch_consensus(keeper->fetch);
   memset(ret, 0, sizeof *ret);
   enum outcome state = fetch_state(keeper->fetch, now);
-  bool published = fetch_published_count(keeper->fetch) > 0;
   ret->role = "relay";
   ret->stages = 4;
-  ret->stage = (uint8_t)(1 + (keeper->descriptor != NULL) + published + (published && keeper->listed));
+  ret->stage = keeper->stage == 0 ? 1 : keeper->stage;
   static const char *const texts[] = {"making keys", "handing in the descriptor", "being tested by the authorities", "carrying traffic"};
   ret->stage_text = texts[ret->stage - 1];
   ret->ready = keeper->listed && state == OUTCOME_OK;
