@@ -29,7 +29,7 @@ struct trunk {
   struct list_node ready;
   struct cell_queue control; /* CREATE, CREATED */
   struct close_queue closes;
-  bool time_pending, transfer_turn;
+  bool time_pending, time_told, transfer_turn; /* told: by the peer */
   struct date time;
   uint32_t padding_budget;
   /* the record being handed out */

@@ -76,6 +76,7 @@ bool trunk_begin(struct trunk *trunk, struct trunk_side *side, instant now, cons
   for (int draw = 0; draw < ID_DRAWS && (circuit == 0 || trunk_knows_circuit(trunk, circuit)); draw++)
     circuit = random_u32(trunk->pool->random);
   if (circuit == 0 || trunk_knows_circuit(trunk, circuit)) return false;
+  if (trunk->control.count >= LIMIT_CONTROL_QUEUED_PER_LINK) return false;
   struct cell *cell = cell_pool_take(trunk->pool->cells);
   if (cell == NULL) return false;
   if (!attach(trunk, side, circuit)) {
@@ -96,7 +97,7 @@ bool trunk_attach(struct trunk *trunk, struct trunk_side *side, uint32_t circuit
 
 bool trunk_answer(struct trunk_side *side, instant now, const uint8_t *reply) {
   struct trunk *trunk = side->trunk;
-  struct cell *cell = cell_pool_take(trunk->pool->cells);
+  struct cell *cell = trunk->control.count >= LIMIT_CONTROL_QUEUED_PER_LINK ? NULL : cell_pool_take(trunk->pool->cells);
   if (cell == NULL) return false;
   cell_encode_created(cell->bytes, side->circuit, reply);
   cell->queued = now;

@@ -71,9 +71,14 @@ void extend_begin(struct shard *shard, struct hop *hop, instant now, const struc
   hop->extending = true;
   timer_heap_set(&shard->timers, &hop->timer, TIMER_HOP, hop->id, instant_after(now, LIMIT_EXTEND_TIME));
   struct neighbour *neighbour = neighbour_reach(shard, now, entry);
-  if (neighbour == NULL) extend_fail(shard, hop, now, OUTCOME_LIMIT_REACHED);
-  else if (neighbour->is_open) send_create(shard, neighbour, hop, now);
-  else list_append(&neighbour->waiting, &hop->waits);
+  if (neighbour == NULL) {
+    extend_fail(shard, hop, now, OUTCOME_LIMIT_REACHED);
+  } else if (neighbour->is_open) {
+    send_create(shard, neighbour, hop, now);
+  } else {
+    list_append(&neighbour->waiting, &hop->waits);
+    hop_note_request(shard, hop);
+  }
 }
 
 void extend_link_open(struct shard *shard, struct neighbour *neighbour, instant now) {

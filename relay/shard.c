@@ -271,6 +271,9 @@ static void verb_tick(void *self, instant now) {
     } else if (timer->kind == TIMER_HOP) {
       struct hop *hop = id_table_get(&shard->hops, timer->owner);
       if (hop != NULL) hop_timer(shard, hop, now);
+    } else if (timer->kind == TIMER_END) {
+      struct hop *hop = id_table_get(&shard->hops, timer->owner);
+      if (hop != NULL) hop_close(shard, hop, now, OUTCOME_TIMED_OUT);
     } else {
       struct shard_connection *connection = shard_connection(shard, timer->owner);
       if (connection == NULL) continue;

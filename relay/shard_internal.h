@@ -15,7 +15,7 @@
 #include "protocol/trace.h"
 #include "relay/shard.h"
 
-enum shard_timer { TIMER_NEIGHBOUR = 1, TIMER_HOP, TIMER_STREAM, TIMER_FIGURES };
+enum shard_timer { TIMER_NEIGHBOUR = 1, TIMER_HOP, TIMER_STREAM, TIMER_END, TIMER_FIGURES };
 enum shard_backlog { BACKLOG_HOP = 0, BACKLOG_STREAM = 1 };
 
 /* One connection that the driver knows: a neighbour's link or an exit stream. */
@@ -125,6 +125,8 @@ void admission_forget(struct shard *, struct hop *);
 /* hop.c */
 struct hop *hop_new(struct shard *);
 void hop_free(struct shard *, struct hop *);
+/* [LIMIT-3] The hop holds a CREATE that waits: it can be evicted for that cell. */
+void hop_note_request(struct shard *, struct hop *);
 struct hop *hop_of_side(struct trunk_side *);
 void hop_forward(struct shard *, struct hop *, instant now, uint8_t *body);
 void hop_backward(struct shard *, struct hop *, instant now, uint8_t *body);
