@@ -200,8 +200,8 @@ class TunicNetwork(System):
     """This project's network, with one of the libraries for its ciphers."""
 
     AUTHORITIES, RELAYS, EXITS = 1, 2, 1
-    UP_S = 30
-    ATTEMPTS = 3
+    UP_S = 60
+    ATTEMPTS = 2
 
     def __init__(self, aead, place=None):
         super().__init__(place)
