@@ -3,18 +3,20 @@
 #include <string.h>
 
 #include "directory/signed_text.h"
+#include "directory/signing_certificate.h"
 #include "protocol/message.h"
 
 static const char KIND[] = "descriptor";
-static const char CONTEXT[] = "tunic descriptor", SIGNING_KEY_CONTEXT[] = "tunic signing key", FAMILY_CONTEXT[] = "tunic family";
+static const char CONTEXT[] = "tunic descriptor", FAMILY_CONTEXT[] = "tunic family";
 
-enum { CERTIFIED_BYTES = 32 + ED25519_PUBLIC_BYTES + 8 };
-
-/* [DESC-3] What the identity certifies: network, signing key, its last date. */
-static void certified_bytes(uint8_t ret[CERTIFIED_BYTES], const struct descriptor *descriptor) {
-  memcpy(ret, descriptor->network, 32);
-  memcpy(ret + 32, descriptor->signing_key, ED25519_PUBLIC_BYTES);
-  put_u64(ret + 64, (uint64_t)descriptor->signing_expires.milliseconds);
+/* [DESC-3] What its identity certifies. */
+static struct signing_certificate certificate_of(const struct descriptor *descriptor) {
+  struct signing_certificate certificate = {.expires = descriptor->signing_expires};
+  memcpy(certificate.network, descriptor->network, sizeof certificate.network);
+  memcpy(certificate.identity, descriptor->identity, sizeof certificate.identity);
+  memcpy(certificate.signing_key, descriptor->signing_key, sizeof certificate.signing_key);
+  memcpy(certificate.signature, descriptor->certificate, sizeof certificate.signature);
+  return certificate;
 }
 
 static void read_addresses(struct text_reader *reader, struct descriptor *ret) {
@@ -104,9 +106,8 @@ static bool x25519_key_is_good(const uint8_t key[X25519_BYTES]) {
 /* [DESC-2] to [DESC-6]: what takes time. */
 static enum outcome verify(const struct descriptor *descriptor, const uint8_t *bytes, size_t signed_len,
                            const uint8_t signature[ED25519_SIGNATURE_BYTES]) {
-  uint8_t certified[CERTIFIED_BYTES];
-  certified_bytes(certified, descriptor);
-  if (!signature_is_valid(descriptor->certificate, descriptor->identity, SIGNING_KEY_CONTEXT, certified, sizeof certified))
+  struct signing_certificate certificate = certificate_of(descriptor);
+  if (!signing_certificate_is_valid(&certificate))
     return OUTCOME_BAD_SIGNATURE;
   if (!signature_is_valid(signature, descriptor->signing_key, CONTEXT, bytes, signed_len)) return OUTCOME_BAD_SIGNATURE;
   for (uint32_t i = 0; i < descriptor->family_count; i++) {
@@ -165,9 +166,9 @@ enum outcome descriptor_check(const struct descriptor *descriptor, const struct 
 }
 
 void descriptor_certify(struct descriptor *descriptor, const uint8_t identity_seed[ED25519_SEED_BYTES]) {
-  uint8_t certified[CERTIFIED_BYTES];
-  certified_bytes(certified, descriptor);
-  signature_make(descriptor->certificate, identity_seed, SIGNING_KEY_CONTEXT, certified, sizeof certified);
+  struct signing_certificate certificate = certificate_of(descriptor);
+  signing_certificate_sign(&certificate, identity_seed);
+  memcpy(descriptor->certificate, certificate.signature, sizeof descriptor->certificate);
 }
 
 bool descriptor_join_family(struct descriptor *descriptor, const uint8_t family_seed[ED25519_SEED_BYTES]) {

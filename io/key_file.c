@@ -107,6 +107,16 @@ enum outcome key_ring_open(const struct folder *folder, uint32_t wanted, struct 
   return outcome;
 }
 
+enum outcome key_ring_replace(const struct folder *folder, enum key_purpose purpose, struct random_stream *random, struct key_ring *ring,
+                              struct complaint *complaint) {
+  struct guarded_key *key = NULL;
+  enum outcome outcome = make_key(folder, purpose, random, &key, complaint);
+  if (outcome != OUTCOME_OK) return outcome;
+  guarded_key_free(ring->keys[purpose]);
+  ring->keys[purpose] = key;
+  return OUTCOME_OK;
+}
+
 void key_ring_close(struct key_ring *ring) {
   for (int i = 0; i < KEY_PURPOSES; i++) {
     guarded_key_free(ring->keys[i]);

@@ -1,6 +1,6 @@
 /* A node's long-term secret keys on disk: one small text file for each, made once, readable by their owner alone.
  * Spec: specs/key-files.md [KEYFILE-*]. Called by the main files of relay/ and directory/, and by network/.
- * Never overwrites a key, never takes one whose file others can read, never lets one key serve two purposes.
+ * Never overwrites a key unasked, never takes one whose file others can read, never lets one key serve two purposes.
  */
 #ifndef TUNIC_IO_KEY_FILE_H
 #define TUNIC_IO_KEY_FILE_H
@@ -23,6 +23,8 @@ const char *key_purpose_name(enum key_purpose);
  * key file for that purpose, or one key for two purposes; BAD_SETTING: others may read it. Not OK: the ring is empty. */
 enum outcome key_ring_open(const struct folder *, uint32_t wanted, struct random_stream *, struct key_ring *ret,
                            uint32_t *ret_made, struct complaint *);
+/* A new key for this purpose in place of the one that the folder may hold, into the ring too. Not OK: the old one stays. */
+enum outcome key_ring_replace(const struct folder *, enum key_purpose, struct random_stream *, struct key_ring *, struct complaint *);
 void key_ring_close(struct key_ring *); /* wipes; an empty ring is allowed */
 
 /* The public halves: Ed25519 for identity and signing, X25519 for link. The ring holds the key. */

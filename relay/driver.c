@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "directory/signing_certificate.h"
 #include "io/command_line.h"
 #include "io/key_file.h"
 #include "io/launch.h"
@@ -14,6 +15,7 @@
 #include "relay/shard.h"
 
 enum { ONION_KEYS_TEXT_BYTES = 512, MEGABYTE = 1024 * 1024 };
+#define CERTIFICATE_FILE "signing-certificate"
 #define SOFTWARE "tunic-" COMMAND_LINE_VERSION
 
 /* What the machines point to, and they themselves. */
@@ -22,6 +24,8 @@ struct relay {
   struct launch launch;
   struct network_file network;
   struct key_ring keys;
+  bool is_offline;                        /* the identity is elsewhere: */
+  struct signing_certificate certificate; /* what it gave us */
   struct link_self self;
   struct descriptor descriptor;
   struct onion_keys *onion_keys; /* in guarded memory */
@@ -35,31 +39,78 @@ struct relay {
 
 /* ---- what is on disk ---- */
 
-static enum outcome read_network(struct relay *relay, struct complaint *complaint) {
-  const char *path = relay->settings->network_path;
+static enum outcome read_network(const char *path, struct network_file *ret, struct complaint *complaint) {
   struct document *document;
   uint32_t line;
   enum outcome outcome = file_read(path, LIMIT_NETWORK_FILE_BYTES, &document, complaint);
   if (outcome != OUTCOME_OK) return outcome;
-  outcome = network_file_parse(document_bytes(document), document_len(document), &relay->network, &line);
+  outcome = network_file_parse(document_bytes(document), document_len(document), ret, &line);
   document_release(document);
   if (outcome != OUTCOME_OK) complain(complaint, "%s is no network file (line %u): %s", path, line, outcome_text(outcome));
   return outcome;
 }
 
-static enum outcome read_keys(struct relay *relay, struct complaint *complaint) {
-  uint32_t made, wanted = 1U << KEY_IDENTITY | 1U << KEY_LINK | 1U << KEY_SIGNING;
-  char identity[2 * IDENTITY_BYTES + 1];
-  enum outcome outcome = key_ring_open(relay->launch.folder, wanted, &relay->launch.random, &relay->keys, &made, complaint);
+/* [KEYFILE-4] NOT_FOUND: there is none. */
+static enum outcome read_certificate(const struct folder *folder, struct signing_certificate *ret, struct complaint *complaint) {
+  struct document *document;
+  enum outcome outcome = folder_read(folder, CERTIFICATE_FILE, SIGNING_CERTIFICATE_TEXT_BYTES, &document, NULL);
   if (outcome != OUTCOME_OK) return outcome;
-  key_ring_public(&relay->keys, KEY_IDENTITY, relay->self.identity);
+  outcome = signing_certificate_parse(document_bytes(document), document_len(document), ret);
+  document_release(document);
+  if (outcome != OUTCOME_OK) complain(complaint, "%s/%s is no signing key's certificate: carry it over once more.", folder_path(folder), CERTIFICATE_FILE);
+  return outcome;
+}
+
+/* Whether the certificate is for this relay's key, network and time. */
+static enum outcome check_certificate(const struct relay *relay, struct date now, struct complaint *complaint) {
+  const struct signing_certificate *certificate = &relay->certificate;
+  uint8_t key[ED25519_PUBLIC_BYTES];
+  char date[DATE_TEXT_BYTES];
+  if (memcmp(certificate->network, relay->network.id, sizeof relay->network.id) != 0) {
+    complain(complaint, "%s is of another network.", CERTIFICATE_FILE);
+    return OUTCOME_WRONG_NETWORK;
+  }
+  key_ring_public(&relay->keys, KEY_SIGNING, key);
+  date_format(certificate->expires, date);
+  bool is_ours = memcmp(key, certificate->signing_key, sizeof key) == 0, is_over = date_compare(now, certificate->expires) >= 0;
+  if (!is_ours) complain(complaint, "%s certifies another key than secret-signing: both come from one --new-signing-key.", CERTIFICATE_FILE);
+  else if (is_over) complain(complaint, "The signing key ran out on %s: make a new one with --new-signing-key where the identity is.", date);
+  return is_ours && !is_over ? OUTCOME_OK : OUTCOME_BAD_SETTING;
+}
+
+/* A relay with a certificate and no identity signs with what it was given: nothing of it may be made here. */
+static enum outcome open_keys(struct relay *relay, uint32_t *ret_made, struct complaint *complaint) {
+  const struct folder *folder = relay->launch.folder;
+  struct key_ring trial;
+  enum outcome identity = key_ring_open(folder, 1U << KEY_IDENTITY, NULL, &trial, NULL, NULL);
+  key_ring_close(&trial);
+  if (identity == OUTCOME_NOT_FOUND) {
+    enum outcome certified = read_certificate(folder, &relay->certificate, complaint);
+    relay->is_offline = certified == OUTCOME_OK;
+    if (certified != OUTCOME_OK && certified != OUTCOME_NOT_FOUND) return certified;
+  }
+  uint32_t wanted = 1U << KEY_LINK | 1U << KEY_SIGNING;
+  if (!relay->is_offline) return key_ring_open(folder, wanted | 1U << KEY_IDENTITY, &relay->launch.random, &relay->keys, ret_made, complaint);
+  enum outcome outcome = key_ring_open(folder, 1U << KEY_SIGNING, NULL, &trial, NULL, complaint);
+  key_ring_close(&trial);
+  if (outcome == OUTCOME_OK) outcome = key_ring_open(folder, wanted, &relay->launch.random, &relay->keys, ret_made, complaint);
+  return outcome == OUTCOME_OK ? check_certificate(relay, launch_date(), complaint) : outcome;
+}
+
+static enum outcome read_keys(struct relay *relay, struct complaint *complaint) {
+  uint32_t made;
+  char identity[2 * IDENTITY_BYTES + 1];
+  enum outcome outcome = open_keys(relay, &made, complaint);
+  if (outcome != OUTCOME_OK) return outcome;
+  if (relay->is_offline) memcpy(relay->self.identity, relay->certificate.identity, IDENTITY_BYTES);
+  else key_ring_public(&relay->keys, KEY_IDENTITY, relay->self.identity);
   key_ring_public(&relay->keys, KEY_LINK, relay->self.link_public);
   relay->self.link_secret = relay->keys.keys[KEY_LINK];
   memcpy(relay->self.network, relay->network.id, sizeof relay->self.network);
   launch_fill_suites(relay->settings->backend, &relay->self);
   hex_encode(identity, relay->self.identity, IDENTITY_BYTES);
-  trace_write(relay->launch.trace, TRACE_NOTICE, "start", "%s identity %s of the network %s", made == 0 ? "the" : "made keys for the", identity,
-              relay->network.name);
+  trace_write(relay->launch.trace, TRACE_NOTICE, "start", "%s identity %s of the network %s%s", made == 0 ? "the" : "made keys for the", identity,
+              relay->network.name, relay->is_offline ? ", kept offline" : "");
   return OUTCOME_OK;
 }
 
@@ -113,7 +164,7 @@ static struct consensus *read_consensus(const struct relay *relay) {
 
 /* ---- what it says of itself ---- */
 
-static void describe(struct relay *relay, struct date now) {
+static void describe(struct relay *relay) {
   const struct relay_settings *settings = relay->settings;
   struct descriptor *descriptor = &relay->descriptor;
   memcpy(descriptor->network, relay->network.id, sizeof descriptor->network);
@@ -123,8 +174,8 @@ static void describe(struct relay *relay, struct date now) {
   memcpy(descriptor->identity, relay->self.identity, IDENTITY_BYTES);
   memcpy(descriptor->link_key, relay->self.link_public, X25519_BYTES);
   key_ring_public(&relay->keys, KEY_SIGNING, descriptor->signing_key);
-  descriptor->signing_expires = date_after(now, DESCRIPTOR_SIGNING_KEY_MOST_MS);
-  descriptor_certify(descriptor, relay->keys.keys[KEY_IDENTITY]->bytes);
+  descriptor->signing_expires = relay->certificate.expires;
+  memcpy(descriptor->certificate, relay->certificate.signature, sizeof descriptor->certificate);
   descriptor->address = settings->address;
   descriptor->link_suites = relay->self.suites;
   descriptor->layer_suite = aead_suite_has_hardware(AEAD_AES256_GCM) ? AEAD_AES256_GCM : AEAD_CHACHA20_POLY1305;
@@ -137,7 +188,8 @@ static void describe(struct relay *relay, struct date now) {
 static enum outcome make_keeper(struct relay *relay) {
   struct keeper_config config = {.self = &relay->self, .network = &relay->network, .budget = &relay->budget,
                                  .shard_count = relay->settings->shards, .trace = relay->launch.trace, .descriptor = &relay->descriptor,
-                                 .signing_seed = relay->keys.keys[KEY_SIGNING], .onion_keys = relay->onion_keys,
+                                 .signing_seed = relay->keys.keys[KEY_SIGNING], .identity_seed = relay->keys.keys[KEY_IDENTITY],
+                                 .onion_keys = relay->onion_keys,
                                  .last_sequence = relay->last_sequence, .consensus = read_consensus(relay)};
   launch_seed(&relay->launch, config.seed);
   relay->keeper = keeper_new(&config);
@@ -169,12 +221,12 @@ static enum outcome make_machines(struct relay *relay) {
 static enum outcome run(struct relay *relay, struct complaint *complaint) {
   const struct relay_settings *settings = relay->settings;
   enum outcome outcome = launch_begin("tunic-relay", settings->data_path, settings->log_level, &relay->launch, complaint);
-  if (outcome == OUTCOME_OK) outcome = read_network(relay, complaint);
+  if (outcome == OUTCOME_OK) outcome = read_network(settings->network_path, &relay->network, complaint);
   if (outcome == OUTCOME_OK) outcome = read_keys(relay, complaint);
   if (outcome == OUTCOME_OK) outcome = read_onion_keys(relay, complaint);
   if (outcome != OUTCOME_OK) return outcome;
   read_last_sequence(relay);
-  describe(relay, launch_date());
+  describe(relay);
   outcome = make_machines(relay);
   if (outcome != OUTCOME_OK) return outcome;
   trace_write(relay->launch.trace, TRACE_NOTICE, "start", "%s: %u shards, at most %u MB for cells, %s, %s", settings->nickname, settings->shards,
@@ -205,4 +257,46 @@ enum outcome relay_show_descriptor(const char *data_path, struct complaint *comp
   fwrite(document_bytes(document), 1, document_len(document), stdout);
   document_release(document);
   return OUTCOME_OK;
+}
+
+/* ---- where the identity is ---- */
+
+/* [KEYFILE-5] One hour less, since two machines' clocks differ. */
+static struct signing_certificate certify(const struct network_file *network, const struct key_ring *keys, uint32_t days) {
+  struct signing_certificate certificate = {.expires = date_after(launch_date(), (days * INT64_C(24) - 1) * 60 * 60 * 1000)};
+  memcpy(certificate.network, network->id, sizeof certificate.network);
+  key_ring_public(keys, KEY_IDENTITY, certificate.identity);
+  key_ring_public(keys, KEY_SIGNING, certificate.signing_key);
+  signing_certificate_sign(&certificate, keys->keys[KEY_IDENTITY]->bytes);
+  return certificate;
+}
+
+static enum outcome make_signing_key(struct launch *launch, const struct network_file *network, uint32_t days, struct complaint *complaint) {
+  struct key_ring keys;
+  char text[SIGNING_CERTIFICATE_TEXT_BYTES], date[DATE_TEXT_BYTES];
+  enum outcome outcome = key_ring_open(launch->folder, 1U << KEY_IDENTITY, &launch->random, &keys, NULL, complaint);
+  if (outcome == OUTCOME_OK) outcome = key_ring_replace(launch->folder, KEY_SIGNING, &launch->random, &keys, complaint);
+  if (outcome == OUTCOME_OK) {
+    struct signing_certificate certificate = certify(network, &keys, days);
+    size_t len = signing_certificate_format(&certificate, text, sizeof text);
+    outcome = folder_write(launch->folder, CERTIFICATE_FILE, text, len, false, complaint);
+    date_format(certificate.expires, date);
+  }
+  key_ring_close(&keys);
+  if (outcome != OUTCOME_OK) return outcome;
+  printf("Made a signing key that is good until %s. Carry these two to the relay's folder, and start it anew:\n  %s/secret-signing\n  %s/%s\n"
+         "secret-identity stays here.\n", date, folder_path(launch->folder), folder_path(launch->folder), CERTIFICATE_FILE);
+  return OUTCOME_OK;
+}
+
+enum outcome relay_make_signing_key(const char *network_path, const char *data_path, uint32_t days, struct complaint *complaint) {
+  struct launch launch = {0};
+  struct network_file *network = malloc(sizeof *network);
+  if (network == NULL) return OUTCOME_NO_MEMORY;
+  enum outcome outcome = launch_begin("tunic-relay", data_path, TRACE_WARNING, &launch, complaint);
+  if (outcome == OUTCOME_OK) outcome = read_network(network_path, network, complaint);
+  if (outcome == OUTCOME_OK) outcome = make_signing_key(&launch, network, days, complaint);
+  launch_end(&launch);
+  free(network);
+  return outcome;
 }

@@ -21,6 +21,9 @@ struct relay_settings {
   enum trace_level log_level;
 };
 
+/* Where the identity is: makes a signing key and its certificate in the settings' folder, for a relay that has no identity, and says
+ * what to carry there. */
+enum outcome relay_make_signing_key(const char *network_path, const char *data_path, uint32_t days, struct complaint *);
 /* Until it is told to stop. */
 enum outcome relay_run(const struct relay_settings *, struct complaint *);
 /* Writes the descriptor that was published last to standard output. NOT_FOUND: none yet. */

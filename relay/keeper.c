@@ -19,6 +19,7 @@ struct keeper *keeper_new(const struct keeper_config *config) {
   keeper->cells = cell_pool_new(config->budget, 1024);
   keeper->keys = onion_keys_new(config->onion_keys);
   keeper->last_sequence = config->last_sequence;
+  keeper->signing_expires = config->descriptor->signing_expires;
   if (keeper->cells == NULL || keeper->keys == NULL) {
     consensus_release(config->consensus);
     keeper_free(keeper);
@@ -291,7 +292,7 @@ static void verb_status(const void *self, instant now, struct status *ret) {
   add_figures(keeper, ret);
   status_add_text(ret, "nickname", keeper->config.descriptor->nickname);
   status_add_expiry(ret, "network file", keeper->config.network->expires);
-  status_add_expiry(ret, "signing key", keeper->config.descriptor->signing_expires);
+  status_add_expiry(ret, "signing key", keeper->signing_expires);
   if (consensus == NULL) return;
   status_add_figure(ret, "epoch", consensus_header(consensus)->epoch);
   status_add_figure(ret, "relays", consensus_count(consensus));

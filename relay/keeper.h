@@ -24,6 +24,7 @@ struct keeper_config {
   /* What the descriptor says; sequence, dates, onion key and signature are the keeper's to fill in. */
   const struct descriptor *descriptor;
   const struct guarded_key *signing_seed;
+  const struct guarded_key *identity_seed; /* certifies the signing key anew each time; NULL: it is offline, and the descriptor has its certificate */
   const struct onion_keys *onion_keys; /* from disk, newest first; NULL or count 0: none */
   uint64_t last_sequence;
   struct consensus *consensus;         /* from disk; one reference moves in; NULL: none */

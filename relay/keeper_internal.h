@@ -29,6 +29,8 @@ struct keeper {
   struct onion_keys *keys;
   struct document *descriptor; /* the newest, as it was handed in; NULL: none yet */
   struct id keys_write;        /* the onion keys' file is being written: not yet used */
+  instant publish_at;          /* at the latest */
+  struct date signing_expires; /* of the newest certificate */
   uint64_t last_sequence;
   bool listed, stopping, keys_sent, publish_due;
   uint8_t stage; /* the highest so far: progress never runs backwards */

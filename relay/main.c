@@ -5,7 +5,7 @@
 #include "relay/driver.h"
 #include "relay/keeper.h"
 
-enum option { NETWORK, DATA, ADDRESS, PORT, POLICY, NICKNAME, CONTACT, BANDWIDTH, SHARDS, MEMORY, AEAD, LOG, DESCRIPTOR, OPTIONS };
+enum option { NETWORK, DATA, ADDRESS, PORT, POLICY, NICKNAME, CONTACT, BANDWIDTH, SHARDS, MEMORY, AEAD, LOG, DESCRIPTOR, NEW_KEY, DAYS, OPTIONS };
 
 static const struct argument TABLE[OPTIONS] = {
     [NETWORK] = {"network", ARGUMENT_TEXT, "FILE", "the network file"},
@@ -21,6 +21,8 @@ static const struct argument TABLE[OPTIONS] = {
     [AEAD] = {"aead", ARGUMENT_TEXT, "NAME", "libsodium or libcrypto; otherwise the faster"},
     [LOG] = {"log", ARGUMENT_CHOICE, "LEVEL", "what is logged, to standard error", .otherwise = "notice", .choices = COMMAND_LINE_LOG_LEVELS},
     [DESCRIPTOR] = {"descriptor", ARGUMENT_FLAG, NULL, "shows what it published last, and ends"},
+    [NEW_KEY] = {"new-signing-key", ARGUMENT_FLAG, NULL, "makes a signing key and its certificate with the identity in --data, for a relay elsewhere, and ends"},
+    [DAYS] = {"days", ARGUMENT_NUMBER, "N", "how long that key is good for", .otherwise = "30", .least = 1, .most = 30},
 };
 
 static const struct arguments ARGUMENTS = {"tunic-relay", "a relay of an onion network: guard, middle, or exit with --exit-policy", TABLE, OPTIONS};
@@ -86,6 +88,8 @@ static enum outcome run(int argc, char **argv, struct complaint *complaint) {
   enum outcome outcome = command_line_parse(&ARGUMENTS, argc, argv, values, complaint);
   if (outcome != OUTCOME_OK) return outcome;
   if (values[DESCRIPTOR].is_given) return relay_show_descriptor(values[DATA].text, complaint);
+  if (values[NEW_KEY].is_given && values[NETWORK].is_given)
+    return relay_make_signing_key(values[NETWORK].text, values[DATA].text, (uint32_t)values[DAYS].number, complaint);
   outcome = read_settings(values, &settings, complaint);
   return outcome == OUTCOME_OK ? relay_run(&settings, complaint) : outcome;
 }

@@ -3,6 +3,11 @@
 #include "relay/keeper_internal.h"
 
 #define RETRY_AFTER (5 * SECONDS)
+#define PUBLISH_EVERY (16 * HOURS)
+#define EXPIRED_RETRY_AFTER (1 * HOURS)
+
+enum { DAY_MS = 24 * 60 * 60 * 1000, WARNING_DAYS = 7 };
+static_assert(PUBLISH_EVERY / MILLISECONDS * 2 < DESCRIPTOR_AGE_MOST_MS, "a descriptor is replaced well before it is too old");
 
 static void try_again_at(struct keeper *keeper, instant at) {
   timer_heap_set(&keeper->timers, &keeper->publish_timer, 1, ID_NONE, at);
@@ -70,10 +75,30 @@ static uint64_t next_sequence(struct keeper *keeper, struct date date) {
   return keeper->last_sequence = sequence;
 }
 
+/* [DESC-3] With the identity at hand the signing key never runs out; without it a person must bring a new one in time. False: it
+ * ran out. */
+static bool certify(struct keeper *keeper, struct descriptor *descriptor) {
+  const struct guarded_key *identity = keeper->config.identity_seed;
+  if (identity != NULL) {
+    descriptor->signing_expires = date_after(descriptor->published, DESCRIPTOR_SIGNING_KEY_MOST_MS);
+    descriptor_certify(descriptor, identity->bytes);
+  }
+  keeper->signing_expires = descriptor->signing_expires;
+  int64_t left = descriptor->signing_expires.milliseconds - descriptor->published.milliseconds;
+  if (left <= 0)
+    trace_write(keeper->config.trace, TRACE_ERROR, "keeper", "the signing key has run out: nothing can be published. Make a new one with "
+                                                             "`tunic-relay --new-signing-key` where the identity is");
+  else if (left < WARNING_DAYS * (int64_t)DAY_MS)
+    trace_write(keeper->config.trace, TRACE_WARNING, "keeper", "the signing key runs out in %u days: make a new one with "
+                                                               "`tunic-relay --new-signing-key` where the identity is", (unsigned)(left / DAY_MS));
+  return left > 0;
+}
+
 static bool publish(struct keeper *keeper, instant now) {
   struct descriptor descriptor = *keeper->config.descriptor;
   char text[LIMIT_DESCRIPTOR_BYTES];
   descriptor.published = wall_clock_date(&keeper->clock, now);
+  if (!certify(keeper, &descriptor)) return false;
   descriptor.sequence = next_sequence(keeper, descriptor.published);
   descriptor.onion_generation = keeper->keys->keys[0].generation;
   memcpy(descriptor.onion_key, keeper->keys->keys[0].public_key, X25519_BYTES);
@@ -86,6 +111,7 @@ static bool publish(struct keeper *keeper, instant now) {
   document_release(keeper->descriptor); /* [FETCH-7] */
   keeper->descriptor = document_take(document);
   fetch_publish(keeper->fetch, now, document);
+  keeper->publish_at = instant_after(now, PUBLISH_EVERY);
   return true;
 }
 
@@ -97,10 +123,13 @@ void publish_check(struct keeper *keeper, instant now) {
     make_key(keeper, now, generation);
     return;
   }
-  keeper->publish_due = keeper->publish_due || !keeper->keys_sent || keeper->descriptor == NULL;
+  /* [DESC-8] Before the last one is too old to be taken by an authority that was away. */
+  keeper->publish_due = keeper->publish_due || !keeper->keys_sent || keeper->descriptor == NULL || keeper->publish_at <= now;
   if (!keeper->keys_sent) send_keys(keeper);
   if (keeper->publish_due) keeper->publish_due = !publish(keeper, now);
-  instant at = keeper->publish_due ? instant_after(now, RETRY_AFTER) : next_rotation(keeper, now);
+  bool expired = date_compare(wall_clock_date(&keeper->clock, now), keeper->signing_expires) >= 0;
+  instant at = instant_earlier(next_rotation(keeper, now), keeper->publish_at);
+  if (keeper->publish_due) at = instant_after(now, expired ? EXPIRED_RETRY_AFTER : RETRY_AFTER);
   try_again_at(keeper, at);
 }
 

@@ -3,6 +3,7 @@
 transfers go on, and nobody ever holds two consensuses of one epoch. The last line is `N passed, M failed`."""
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -177,6 +178,35 @@ def a_relay_run_by_hand_joins_carries_and_leaves(net):
     bytes_pass(net)
 
 
+def a_relay_whose_identity_is_elsewhere_joins(net):
+    vault, folder = (os.path.join(net.folder, name) for name in ("vault", "offline"))
+    network = ("--network", os.path.join(net.folder, "network"))
+    place = ("--address", "127.0.0.1", "--port", str(lab.free_ports(1)), "--nickname", "offline")
+
+    def new_key(*files):
+        code, said = run("tunic-relay", *network, "--data", vault, "--new-signing-key", "--days", 20)
+        assert code == 0 and "secret-signing" in said, said
+        for file in files:
+            shutil.copy(os.path.join(vault, file), folder)
+
+    os.mkdir(folder)
+    new_key("secret-signing", "signing-certificate")
+    process = net.start("offline", [program("tunic-relay"), *network, "--data", folder, *place])
+    wait_until(lambda: net.status("offline").get("ready"), 12, "the relay is listed")
+    assert not os.path.exists(os.path.join(folder, "secret-identity"))
+    with open(os.path.join(vault, "signing-certificate")) as opened:
+        identity = re.search(r"^identity (\w+)$", opened.read(), re.M).group(1)
+    assert f"\nrelay offline {identity}\n" in net.consensus("a3")
+    code, said = run("tunic-relay", "--descriptor", "--data", folder)
+    assert code == 0 and "\nnickname offline\n" in said and f"\nidentity {identity}\n" in said, said
+    process.terminate()
+    assert process.wait(5) == 0
+    # A key without its certificate.
+    new_key("secret-signing")
+    code, said = run("tunic-relay", *network, "--data", folder, *place)
+    assert code == 66 and "--new-signing-key" in said, (code, said)
+
+
 def one_that_lies_is_found_out_and_changes_nothing(net):
     honest = ("a1", "a2", "a3")
     command = net.command("a4")
@@ -199,7 +229,7 @@ def one_that_lies_is_found_out_and_changes_nothing(net):
 
 TESTS = (one_that_is_killed_is_not_missed_and_comes_back, one_that_stands_still_is_not_missed_and_goes_on,
          with_all_standing_still_traffic_goes_on_and_voting_resumes, a_relay_run_by_hand_joins_carries_and_leaves,
-         one_that_lies_is_found_out_and_changes_nothing)
+         a_relay_whose_identity_is_elsewhere_joins, one_that_lies_is_found_out_and_changes_nothing)
 
 
 def main():

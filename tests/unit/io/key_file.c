@@ -149,3 +149,20 @@ Test(key_file, the_public_halves_are_those_of_the_secrets) {
   key_ring_close(&ring);
   place_free(&place);
 }
+
+Test(key_file, a_key_is_replaced_only_when_that_is_asked_for) {
+  struct place place = place_new("a_key_is_replaced_only_when_that_is_asked_for");
+  struct key_ring ring, again;
+  uint8_t before[KEY_PURPOSES][32];
+  cr_assert(key_ring_open(place.folder, ALL, &place.random, &ring, NULL, NULL) == OUTCOME_OK);
+  for (int i = 0; i < KEY_PURPOSES; i++) memcpy(before[i], ring.keys[i]->bytes, 32);
+  cr_assert(key_ring_replace(place.folder, KEY_SIGNING, &place.random, &ring, NULL) == OUTCOME_OK);
+  cr_expect(memcmp(before[KEY_SIGNING], ring.keys[KEY_SIGNING]->bytes, 32) != 0);
+  cr_assert(key_ring_open(place.folder, ALL, NULL, &again, NULL, NULL) == OUTCOME_OK);
+  cr_expect_arr_eq(again.keys[KEY_SIGNING]->bytes, ring.keys[KEY_SIGNING]->bytes, 32);
+  cr_expect_arr_eq(again.keys[KEY_IDENTITY]->bytes, before[KEY_IDENTITY], 32);
+  cr_expect_arr_eq(again.keys[KEY_LINK]->bytes, before[KEY_LINK], 32);
+  key_ring_close(&ring);
+  key_ring_close(&again);
+  place_free(&place);
+}
