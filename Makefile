@@ -73,6 +73,7 @@ unit-protocol_LDFLAGS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=a
 UNIT_FOLDERS := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard tests/unit/*/*.c)))))
 # Tests of several nodes at once run them in the simulator.
 UNIT_client_SOURCES := $(addprefix tests/sim/,apps.c sim.c sim_turn.c sim_wire.c)
+UNIT_relay_SOURCES := tests/unit/client/sample_relays.c
 define unit_program
 $(BUILD)/tests/unit-$(1): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/unit/$(1)/*.c) $(UNIT_$(1)_SOURCES)) $(LIBRARY)
 	@mkdir -p $$(@D)
@@ -92,11 +93,15 @@ ifneq ($(LIBFUZZER),)
   CFLAGS += -fsanitize=fuzzer-no-link
 endif
 
+# A target that needs more than the library names it here.
+CLIENT_HARNESS := $(addprefix $(BUILD)/tests/unit/client/,hostile_path.o sample_relays.o)
+$(BUILD)/tests/fuzz-client_circuit $(BUILD)/tests/libfuzzer-client_circuit: $(CLIENT_HARNESS)
+
 $(FUZZ_PROGRAMS): $(BUILD)/tests/fuzz-%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/standalone.o $(LIBRARY)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIBRARY) $(LIBS)
 
 $(BUILD)/tests/libfuzzer-%: $(BUILD)/tests/fuzz/%.o $(LIBRARY)
-	$(CC) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS)
+	$(CC) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(LIBRARY) $(LIBS)
 
 fuzz-%:
 	@echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' | clang -fsanitize=fuzzer -x c -o /dev/null - 2>/dev/null || \
@@ -134,6 +139,16 @@ TEST_PROGRAMS += $(BUILD)/tests/scenarios
 #   SANITIZED_TESTS += NAME                $(BUILD)/tests/NAME once more, with sanitizers
 TEST_SCRIPTS += tests/run_test.py tests/fuzz/standalone_test.py tests/system/network_test.py
 TEST_NEEDS += $(PROGRAMS) $(BUILD)/tests/web-server
+
+# Authorities as processes: a network that lives fast, and an authority that lies.
+$(BUILD)/tests/quick-network: $(BUILD)/tests/system/quick_network.o $(LIBRARY)
+$(BUILD)/tests/lying-directory: $(BUILD)/tests/system/lying_directory.o $(BUILD)/directory/main.o $(LIBRARY)
+$(BUILD)/tests/lying-directory: LDFLAGS += -Wl,--wrap=peers_send
+$(BUILD)/tests/quick-network $(BUILD)/tests/lying-directory:
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+TEST_SCRIPTS += tests/system/authorities.py
+TEST_NEEDS += $(BUILD)/tests/quick-network $(BUILD)/tests/lying-directory
 UNIT_TESTS := $(addprefix unit-,$(UNIT_FOLDERS))
 SANITIZED_TESTS += $(UNIT_TESTS) $(addprefix fuzz-,$(FUZZ_NAMES))
 LINT := tests/lint/lint_test.py tests/lint/lint.py
@@ -161,7 +176,7 @@ clean:
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
-# A network on this machine: AUTHORITIES=4 RELAYS=9 make demo.
+# A network on this machine: RELAYS=9 make demo.
 .PHONY: demo
 WEB_SERVER := $(BUILD)/tests/web-server
 $(WEB_SERVER): tests/system/web_server.c

@@ -7,6 +7,8 @@ enum { STREAM_NUMBERS = UINT16_MAX, BACK_OFF_DOUBLINGS_MOST = 7 };
 #define FRESH_TIME (1 * HOURS)
 #define LOOK_EVERY (10 * SECONDS)
 #define BACK_OFF_FIRST (250 * MILLISECONDS)
+#define YOUNG_TIME (10 * SECONDS)
+#define QUIET_TIME (1 * MINUTES)
 
 void circuit_pool_want(struct client *client) {
   client->pool_wanted = true;
@@ -65,6 +67,7 @@ static bool assign(struct client *client, struct client_stream *stream, instant 
     circuit->used_at = now;
     demand_note_claim(&client->demand, now);
   }
+  if (stream->target.port != 0) demand_note_port(&client->demand, now, stream->target.port);
   client_stream_begin(client, stream, circuit, now);
   return true;
 }
@@ -90,17 +93,32 @@ static enum outcome choose_with_guard(struct client *client, instant now, const 
   return path_choose(consensus, &client->random, &request, ret);
 }
 
+/* [GUARD-7] One that failed before is only tried: nobody waits for it while another guard does. */
+static bool is_being_tried(struct client *client, instant now, const struct guard *guard, const struct relay_entry *entry) {
+  if (guard->failures == 0) return false;
+  const struct guard_link *link = guard_link_reach(client, now, entry);
+  return link == NULL || !link->is_open;
+}
+
 /* [PATH-5] The first guard in order; a later one only when no path at all goes through those before it. */
 static enum outcome choose(struct client *client, instant now, const struct order *order, struct path *ret) {
-  enum outcome outcome = OUTCOME_NOT_ENOUGH_RELAYS;
-  if (client->guards.count > 0) outcome = OUTCOME_LINK_FAILED;
+  enum outcome outcome = client->guards.count > 0 ? OUTCOME_LINK_FAILED : OUTCOME_NOT_ENOUGH_RELAYS;
+  bool has_path = false; /* through a guard that is being tried */
   for (int i = guard_sample_next(&client->guards, now, 0); i >= 0; i = guard_sample_next(&client->guards, now, i + 1)) {
-    const struct relay_entry *guard = consensus_find(fetch_consensus(client->fetch), client->guards.guards[i].identity);
-    if (guard == NULL) continue;
-    outcome = choose_with_guard(client, now, order, guard, ret);
-    if (outcome != OUTCOME_NOT_ENOUGH_RELAYS) break;
+    struct path path;
+    const struct guard *guard = &client->guards.guards[i];
+    const struct relay_entry *entry = consensus_find(fetch_consensus(client->fetch), guard->identity);
+    if (entry == NULL) continue;
+    enum outcome through = choose_with_guard(client, now, order, entry, &path);
+    if (through == OUTCOME_NO_EXIT_FOR_PORT) return through;
+    if (!has_path) outcome = through;
+    if (through != OUTCOME_OK) continue;
+    bool tried = is_being_tried(client, now, guard, entry);
+    if (!tried || !has_path) *ret = path;
+    has_path = true;
+    if (!tried) break;
   }
-  return outcome;
+  return has_path ? OUTCOME_OK : outcome;
 }
 
 /* [BUILD-5] May one be begun now: failures and bursts only make it later. */
@@ -122,8 +140,10 @@ static enum outcome build(struct client *client, instant now, const struct order
 }
 
 void circuit_pool_built(struct client *client, struct circuit *circuit, instant now) {
-  client->build_failures = 0;
-  client->build_at = 0;
+  if (instant_until(client->died_at, now) >= QUIET_TIME) { /* [BUILD-5] circuits that are built to die are no success */
+    client->build_failures = 0;
+    client->build_at = 0;
+  }
   client->cause = OUTCOME_OK;
   client->figures.circuits_built++;
   path_health_built(&client->health, now, circuit->hops[0].identity);
@@ -132,8 +152,7 @@ void circuit_pool_built(struct client *client, struct circuit *circuit, instant 
 }
 
 /* [BUILD-6] */
-static void died(struct client *client, const struct circuit *circuit, instant now) {
-  client->figures.circuits_died++;
+static void note_death(struct client *client, const struct circuit *circuit, instant now) {
   bool guard = path_health_died(&client->health, now, circuit->hops[0].identity);
   bool middle = path_health_died(&client->health, now, circuit->hops[1].identity);
   if (guard) trace_write(client->config.trace, TRACE_WARNING, "path", "most circuits through the guard %s die after they were built", circuit->hops[0].nickname);
@@ -143,11 +162,15 @@ static void died(struct client *client, const struct circuit *circuit, instant n
 void circuit_pool_failed(struct client *client, struct circuit *circuit, instant now, enum outcome cause) {
   trace_write(client->config.trace, TRACE_INFO, "circuit", "a circuit with %u hops ended: %s", circuit->built, outcome_name(cause));
   if (circuit->built == PATH_HOPS) {
-    died(client, circuit, now);
-    return;
+    client->figures.circuits_died++;
+    if (circuit->link->is_gone) return; /* our own link was lost: that says nothing about its relays */
+    note_death(client, circuit, now);
+    client->died_at = now;
+    if (instant_until(circuit->opened_at, now) >= YOUNG_TIME) return;
+  } else {
+    client->figures.circuits_failed++;
+    client->cause = cause;
   }
-  client->figures.circuits_failed++;
-  client->cause = cause;
   if (client->build_at > now) return; /* those that were under way together count once */
   uint32_t doublings = client->build_failures < BACK_OFF_DOUBLINGS_MOST ? client->build_failures : BACK_OFF_DOUBLINGS_MOST;
   uint64_t delay = BACK_OFF_FIRST << doublings;
@@ -157,14 +180,28 @@ void circuit_pool_failed(struct client *client, struct circuit *circuit, instant
 
 /* ---- what is there, what is needed ---- */
 
+/* Circuits that carry nothing and take any stream, or will; not those on a link that is to end. */
+static uint32_t count_fresh(const struct client *client, uint16_t port, bool open) {
+  struct circuit *circuit;
+  uint32_t count = 0, cursor = 0;
+  struct id id;
+  while ((circuit = id_table_next(&client->circuits, &cursor, &id)) != NULL) {
+    bool is_spare = is_fresh(circuit) && !circuit->closing && !circuit->is_reserved && !circuit->link->retiring;
+    if (open && !circuit_is_open(circuit)) continue;
+    count += is_spare && (port == 0 || exit_serves(&circuit->exit, port, false));
+  }
+  return count;
+}
+
 /* [BUILD-4] Circuits that should go: used and old and idle, or fresh but on a link that is to end. */
 static void close_old(struct client *client, instant now) {
   struct circuit *circuit;
+  bool is_replaced = count_fresh(client, 0, true) >= SPARE_LEAST; /* [GUARD-8] */
   uint32_t cursor = 0;
   struct id id;
   while ((circuit = id_table_next(&client->circuits, &cursor, &id)) != NULL) {
     if (!circuit_is_open(circuit)) continue;
-    bool is_old = is_fresh(circuit) ? instant_until(circuit->opened_at, now) >= FRESH_TIME || circuit->link->retiring
+    bool is_old = is_fresh(circuit) ? instant_until(circuit->opened_at, now) >= FRESH_TIME || (circuit->link->retiring && is_replaced)
                                     : instant_until(circuit->used_at, now) >= DIRTY_TIME;
     if (is_old && circuit->live_count == 0) circuit_close(client, circuit, now, OUTCOME_DONE);
   }
@@ -214,21 +251,11 @@ static void serve_waiting(struct client *client, instant now, bool may_begin) {
   for (struct list_node *node = list_first(&client->waiting_streams); node != NULL; node = next) {
     next = list_after(&client->waiting_streams, node);
     struct client_stream *stream = LIST_OBJECT(node, struct client_stream, waits);
-    if (stream->target.port != 0) demand_note_port(&client->demand, now, stream->target.port);
-    if (assign(client, stream, now) || is_coming(client, stream) || !may_begin) continue;
-    may_begin = build_for(client, stream, now);
+    if (!assign(client, stream, now) && !is_coming(client, stream) && may_begin) may_begin = build_for(client, stream, now);
+    if (next == NULL || list_contains_node(next)) continue;
+    circuit_pool_want(client); /* the next one was evicted for this one's cells: from the beginning */
+    return;
   }
-}
-
-static uint32_t count_fresh(const struct client *client, uint16_t port) {
-  struct circuit *circuit;
-  uint32_t count = 0, cursor = 0;
-  struct id id;
-  while ((circuit = id_table_next(&client->circuits, &cursor, &id)) != NULL) {
-    bool is_spare = is_fresh(circuit) && !circuit->closing && !circuit->is_reserved;
-    count += is_spare && (port == 0 || exit_serves(&circuit->exit, port, false));
-  }
-  return count;
 }
 
 /* [BUILD-1] Spares for each port of late, then for any. */
@@ -237,8 +264,8 @@ static void build_spares(struct client *client, instant now) {
   uint32_t cursor = 0;
   uint16_t port;
   while ((port = demand_next_port(&client->demand, now, &cursor)) != 0 && may_build(client, now))
-    if (count_fresh(client, port) == 0) build(client, now, &(struct order){.port = port}, &circuit);
-  uint32_t wanted = demand_spares(&client->demand, now), fresh = count_fresh(client, 0);
+    if (count_fresh(client, port, false) == 0) build(client, now, &(struct order){.port = port}, &circuit);
+  uint32_t wanted = demand_spares(&client->demand, now), fresh = count_fresh(client, 0, false);
   uint16_t usual = client->demand.ports[0].port;
   for (; fresh < wanted && may_build(client, now); fresh++) {
     enum outcome outcome = build(client, now, &(struct order){.port = usual}, &circuit);
@@ -258,6 +285,11 @@ static void set_timer(struct client *client, instant now) {
   timer_heap_set(&client->timers, &client->pool_timer, TIMER_POOL, ID_NONE, next);
 }
 
+/* [FETCH-3] A network that is just starting lists too few relays for a path, or no exit yet: the next consensus is wanted soon. */
+static bool is_too_small(const struct client *client) {
+  return client->cause == OUTCOME_NOT_ENOUGH_RELAYS || !consensus_has_paths(fetch_consensus(client->fetch));
+}
+
 void circuit_pool_run(struct client *client, instant now) {
   uint8_t stage = client_stage(client);
   if (stage > client->stage) client->stage = stage;
@@ -268,7 +300,6 @@ void circuit_pool_run(struct client *client, instant now) {
   close_old(client, now);
   serve_waiting(client, now, may_begin);
   if (may_begin) build_spares(client, now);
-  /* [FETCH-3] With too few relays for a path, the next consensus is wanted soon. */
-  fetch_set_eager(client->fetch, now, may_begin && client->cause == OUTCOME_NOT_ENOUGH_RELAYS);
+  fetch_set_eager(client->fetch, now, may_begin && is_too_small(client));
   set_timer(client, now);
 }

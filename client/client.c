@@ -190,35 +190,20 @@ static void written(struct client *client, const struct event *event) {
 
 /* ---- a newer consensus ---- */
 
-/* [FETCH-3] A network that is just starting lists too few relays for a path: the next consensus is wanted soon. */
-static bool is_too_small(const struct consensus *consensus) {
-  return consensus_count(consensus) < 3 || consensus_total(consensus, POSITION_EXIT) == 0 ||
-         consensus_total(consensus, POSITION_GUARD) == 0 || consensus_total(consensus, POSITION_MIDDLE) == 0;
-}
-
-static void consensus_changed(struct client *client, instant now) {
+static void consensus_changed(struct client *client) {
   struct consensus *consensus = fetch_consensus(client->fetch);
   if (consensus == NULL) return;
   const struct document *text = consensus_text(consensus);
   struct id id;
   if (guard_sample_update(&client->guards, consensus, &client->random)) client_save(client);
   write_file(client, "consensus", document_new(document_bytes(text), document_len(text)), false, &id);
-  fetch_set_eager(client->fetch, now, is_too_small(consensus));
-  circuit_pool_want(client);
-}
-
-void client_set_consensus(struct client *client, instant now, struct consensus *consensus) {
-  fetch_set_consensus(client->fetch, now, consensus);
-  (void)fetch_take_news(client->fetch); /* it came from the disk: it need not go there */
-  if (fetch_consensus(client->fetch) == NULL) return;
-  if (guard_sample_update(&client->guards, fetch_consensus(client->fetch), &client->random)) client_save(client);
   circuit_pool_want(client);
 }
 
 /* ---- the end of a verb ---- */
 
 static void sweep(struct client *client, instant now) {
-  if (fetch_take_news(client->fetch)) consensus_changed(client, now);
+  if (fetch_take_news(client->fetch)) consensus_changed(client);
   for (int round = 0; round < SWEEPS_MOST; round++) {
     struct trunk_side *side;
     while ((side = trunk_pool_next_finished(&client->trunks)) != NULL) circuit_check_dead(client, circuit_of_side(side));
@@ -228,6 +213,15 @@ static void sweep(struct client *client, instant now) {
     client->pool_wanted = false;
     circuit_pool_run(client, now);
   }
+}
+
+void client_set_consensus(struct client *client, instant now, struct consensus *consensus) {
+  fetch_set_consensus(client->fetch, now, consensus);
+  (void)fetch_take_news(client->fetch); /* it came from the disk: it need not go there */
+  if (fetch_consensus(client->fetch) == NULL) return;
+  if (guard_sample_update(&client->guards, fetch_consensus(client->fetch), &client->random)) client_save(client);
+  circuit_pool_want(client);
+  sweep(client, now);
 }
 
 /* ---- verbs ---- */

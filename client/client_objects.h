@@ -30,7 +30,7 @@ struct guard_link {
   struct trunk *trunk;
   uint8_t identity[IDENTITY_BYTES];
   bool is_open, is_gone, retiring;
-  instant retire_at;
+  instant retire_at, unused_since; /* unused_since: 0 while it is in use */
   struct timer timer;
   struct list waiting; /* circuits that begin once it is open */
   struct list_node of_client, wants_work, gone;
@@ -140,6 +140,7 @@ struct client {
   struct token_bucket builds;
   uint32_t next_number, stream_count, build_failures;
   instant build_at;       /* no build before, after failures */
+  instant died_at;        /* when a circuit last died after it was built */
   struct timer pool_timer;
   bool pool_wanted, has_clock, turn, stopping, saving, save_again;
   struct id saving_id;

@@ -266,12 +266,17 @@ void client_stream_evict(struct client *client, struct client_stream *stream, in
   disconnect(client, stream, EFFECT_CLOSE);
 }
 
+/* [STREAM-12] A polite end says that this is all there is. It is said after a refusal, and where the exit said it. */
+static bool may_end_politely(const struct client_stream *stream) {
+  return !stream->answered || stream->only_resolve || stream->eof_received;
+}
+
 /* Everything that came is delivered, and perhaps both ways are over. */
 void client_stream_check_done(struct client *client, struct client_stream *stream, instant now) {
   bool delivered = stream->arrived.count == 0 && (stream->socks == NULL || !socks_has_output(stream->socks));
   if (!delivered) return;
   if (stream->state == STREAM_LEAVING) {
-    disconnect(client, stream, EFFECT_CLOSE_FLUSHED);
+    disconnect(client, stream, may_end_politely(stream) ? EFFECT_CLOSE_FLUSHED : EFFECT_CLOSE);
   } else if (stream->state == STREAM_OPEN && stream->eof_received && !stream->eof_sent) {
     struct effect effect = {.kind = EFFECT_FINISH, .id = stream->connection};
     if (!stream->finished) client_effect(client, &effect);

@@ -34,7 +34,9 @@ struct guard_link *guard_link_reach(struct client *client, instant now, const st
   for (struct list_node *node = list_first(&client->links); node != NULL; node = list_after(&client->links, node)) {
     struct guard_link *known = LIST_OBJECT(node, struct guard_link, of_client);
     if (known->is_gone || known->retiring || now >= known->retire_at) continue;
-    if (memcmp(known->identity, entry->identity, IDENTITY_BYTES) == 0) return known;
+    if (memcmp(known->identity, entry->identity, IDENTITY_BYTES) != 0) continue;
+    known->unused_since = 0;
+    return known;
   }
   struct guard_link *link = link_new(client, now, entry);
   if (link == NULL) return NULL;
@@ -53,7 +55,7 @@ static void link_opened(struct client *client, struct guard_link *link, instant 
   link->is_open = true;
   client->figures.links_opened++;
   if (place >= 0) guard_reached(&client->guards.guards[place]);
-  timer_heap_set(&client->timers, &link->timer, TIMER_LINK, link->connection, instant_after(now, LIMIT_LINK_IDLE_TIME));
+  timer_heap_set(&client->timers, &link->timer, TIMER_LINK, link->connection, instant_after(now, LIMIT_LINK_IDLE_TIME / 4));
   while ((node = list_take_first(&link->waiting)) != NULL) circuit_link_open(client, LIST_OBJECT(node, struct circuit, waits));
   circuit_pool_want(client);
 }
@@ -139,24 +141,29 @@ static void blame(struct client *client, const struct guard_link *link, instant 
 }
 
 void guard_link_lost(struct client *client, struct guard_link *link, instant now, enum outcome outcome) {
-  struct trunk_side *side;
-  struct list_node *node;
+  struct circuit *circuit;
+  uint32_t cursor = 0;
+  struct id id;
   if (link->is_gone) return;
   link->is_gone = true;
   if (id_table_get(&client->connections, link->connection) != NULL) client_close_connection(client, link->connection, EFFECT_CLOSE);
+  trace_write(client->config.trace, TRACE_DEBUG, "link", "a link ended: %s", outcome_name(outcome));
   if (!link->is_open) blame(client, link, now, outcome);
-  while ((node = list_take_first(&link->waiting)) != NULL)
-    circuit_lost(client, LIST_OBJECT(node, struct circuit, waits), now, OUTCOME_LINK_FAILED);
-  while ((side = trunk_any_side(link->trunk)) != NULL) {
-    trunk_detach(side);
-    circuit_lost(client, circuit_of_side(side), now, OUTCOME_LINK_FAILED);
+  /* Those that wait for it, those on it, and those in between: about to begin, which stand in neither's list. */
+  while ((circuit = id_table_next(&client->circuits, &cursor, &id)) != NULL) {
+    if (circuit->link != link) continue;
+    trunk_detach(&circuit->side);
+    circuit_lost(client, circuit, now, OUTCOME_LINK_FAILED);
   }
   list_append(&client->gone_links, &link->gone);
   circuit_pool_want(client);
 }
 
 void guard_link_timer(struct client *client, struct guard_link *link, instant now) {
-  bool unused = trunk_side_count(link->trunk) == 0 && list_first(&link->waiting) == NULL;
+  bool in_use = trunk_side_count(link->trunk) > 0 || list_first(&link->waiting) != NULL;
+  if (in_use) link->unused_since = 0;
+  else if (link->unused_since == 0) link->unused_since = now;
+  bool unused = !in_use && (link->retiring || instant_until(link->unused_since, now) >= LIMIT_LINK_IDLE_TIME);
   bool late = !link->is_open || trunk_close_deadline(link->trunk) <= now;
   if (!link->retiring && link->retire_at <= now) {
     link->retiring = true;

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CONNECTIONS = 8192, POOL_CELLS = 8192 };
+enum { POOL_CELLS = 8192 };
 
 static struct agreement *make_agreement(struct authority *authority, instant now, enum outcome *ret_outcome) {
   const struct network_file *network = authority->config.network;
@@ -43,10 +43,11 @@ struct authority *authority_new(const struct authority_config *config, instant n
   authority->consensus = config->consensus;
   random_init(&authority->random, config->seed);
   bytes_wipe(authority->config.seed, sizeof authority->config.seed);
-  id_table_init(&authority->connections, sizeof(struct connection_slot), CONNECTIONS);
+  id_table_init(&authority->connections, sizeof(struct connection_slot), AUTHORITY_CONNECTIONS);
   id_table_init(&authority->relays, sizeof(struct known_relay), LIMIT_RELAYS);
   uint8_t secret[16];
   random_bytes(&authority->random, secret, sizeof secret);
+  index_map_init(&authority->per_address, secret, AUTHORITY_VISITORS_MAX);
   index_map_init(&authority->by_identity, secret, LIMIT_RELAYS);
   index_map_init(&authority->by_digest, secret, LIMIT_RELAYS);
   timer_heap_init(&authority->timers);
@@ -78,13 +79,14 @@ void authority_free(struct authority *authority) {
   if (authority == NULL) return;
   authority->stopping = true;
   struct list_node *node;
-  while ((node = list_take_first(&authority->gone)) != NULL)
-    authority_link_free(authority, LIST_OBJECT(node, struct authority_link, gone));
-  free_links(authority);
   uint32_t cursor = 0;
   struct id id;
   struct known_relay *relay;
+  /* First: a relay that is being tested points to the link of the test. */
   while ((relay = id_table_next(&authority->relays, &cursor, &id)) != NULL) relays_forget(authority, relay);
+  while ((node = list_take_first(&authority->gone)) != NULL)
+    authority_link_free(authority, LIST_OBJECT(node, struct authority_link, gone));
+  free_links(authority);
   for (uint32_t i = 0; i < LIMIT_AUTHORITIES; i++) {
     while ((node = list_take_first(&authority->peers[i].outbox)) != NULL) {
       document_release(LIST_OBJECT(node, struct outgoing, node)->document);
@@ -97,6 +99,7 @@ void authority_free(struct authority *authority) {
   effect_queue_wipe(&authority->effects);
   id_table_wipe(&authority->connections);
   id_table_wipe(&authority->relays);
+  index_map_wipe(&authority->per_address);
   index_map_wipe(&authority->by_identity);
   index_map_wipe(&authority->by_digest);
   timer_heap_wipe(&authority->timers);
@@ -137,9 +140,8 @@ static struct authority_link *find(const struct authority *authority, struct id 
 
 static struct id verb_accept(void *self, instant now, enum connection_kind kind, const struct address *peer) {
   struct authority *authority = self;
-  (void)peer;
-  struct link *inner = kind != CONNECTION_LINK || authority->stopping ? NULL : link_new_responder(authority->config.self, &authority->random);
-  struct authority_link *link = inner == NULL ? NULL : authority_link_new(authority, now, LINK_VISITOR, inner);
+  bool may = kind == CONNECTION_LINK && !authority->stopping;
+  struct authority_link *link = may ? authority_link_accept(authority, now, peer) : NULL;
   return link == NULL ? ID_NONE : link->connection;
 }
 

@@ -19,6 +19,12 @@
 #include "protocol/timer_heap.h"
 #include "protocol/trunk.h"
 
+enum {
+  AUTHORITY_PROBES_AT_ONCE = 64,
+  AUTHORITY_VISITORS_MAX = 8192,
+  /* Our own links always find room, however many visit. */
+  AUTHORITY_CONNECTIONS = AUTHORITY_VISITORS_MAX + AUTHORITY_PROBES_AT_ONCE + 4 * LIMIT_AUTHORITIES,
+};
 enum authority_link_kind { LINK_VISITOR = 1, LINK_PEER, LINK_PROBE };
 enum authority_timer { TIMER_LINK = 1, TIMER_PEER, TIMER_PROBES };
 
@@ -29,6 +35,8 @@ struct authority_link {
   enum authority_link_kind kind;
   struct trunk *trunk;          /* NULL while a peer's name is looked up */
   bool is_open, is_gone;
+  bool is_counted;              /* among those of its address */
+  struct address address;       /* LINK_VISITOR */
   int member;                   /* an authority's place: whom a visitor proved to be, whom a peer link is to; -1: nobody */
   struct known_relay *relay;    /* LINK_PROBE */
   struct noise *handshake;
@@ -56,7 +64,7 @@ struct known_relay {
   struct id id;
   struct descriptor descriptor;
   struct document *text;
-  bool is_running;
+  bool is_running, has_run;     /* now; ever */
   uint8_t failures;
   instant next_probe, running_since, last_heard;
   struct authority_link *probe; /* under way */
@@ -80,6 +88,8 @@ struct authority {
   struct random_stream random;
   struct wall_clock clock;
   struct id_table connections, relays;
+  struct index_map per_address; /* visitors' links */
+  uint32_t visitors;
   struct index_map by_identity, by_digest; /* of relays and their descriptors, by the first bytes */
   struct effect_queue effects;
   struct timer_heap timers;
@@ -105,6 +115,8 @@ void authority_effect(struct authority *, const struct effect *);
 void authority_write(struct authority *, enum authority_write, const char *name, struct document *);
 
 /* authority_links.c */
+/* [LIMIT-5] NULL: no memory, or the address has enough. */
+struct authority_link *authority_link_accept(struct authority *, instant now, const struct address *peer);
 struct authority_link *authority_link_new(struct authority *, instant now, enum authority_link_kind, struct link *);
 /* A slot in the table of connections for it. */
 bool authority_link_draw(struct authority *, struct authority_link *);

@@ -29,6 +29,7 @@ struct authority_link *authority_link_new(struct authority *authority, instant n
     free(link);
     return NULL;
   }
+  authority->visitors += kind == LINK_VISITOR;
   if (++authority->next_number == 0) authority->next_number = 1;
   if (inner != NULL) link->trunk = trunk_new(&authority->trunks, inner, link->connection, authority->next_number, PUT_MAX_BYTES);
   bool timed = timer_heap_set(&authority->timers, &link->timer, TIMER_LINK, link->connection, instant_after(now, LIMIT_HANDSHAKE_TIME));
@@ -39,7 +40,36 @@ struct authority_link *authority_link_new(struct authority *authority, instant n
   return link;
 }
 
+/* [LIMIT-5] */
+static bool count_in(struct authority *authority, struct authority_link *link) {
+  uint64_t count = 0, key = address_source_key(&link->address);
+  if (address_is_private(&link->address)) return true;
+  index_map_get(&authority->per_address, key, &count);
+  link->is_counted = count < LIMIT_LINKS_PER_ADDRESS && index_map_put(&authority->per_address, key, count + 1);
+  return link->is_counted;
+}
+
+static void count_out(struct authority *authority, const struct authority_link *link) {
+  uint64_t count = 0, key = address_source_key(&link->address);
+  authority->visitors -= link->kind == LINK_VISITOR;
+  if (!link->is_counted || !index_map_get(&authority->per_address, key, &count)) return;
+  if (count <= 1) index_map_remove(&authority->per_address, key);
+  else index_map_put(&authority->per_address, key, count - 1);
+}
+
+struct authority_link *authority_link_accept(struct authority *authority, instant now, const struct address *peer) {
+  if (authority->visitors >= AUTHORITY_VISITORS_MAX) return NULL;
+  struct link *inner = link_new_responder(authority->config.self, &authority->random);
+  struct authority_link *link = inner == NULL ? NULL : authority_link_new(authority, now, LINK_VISITOR, inner);
+  if (link == NULL) return NULL;
+  link->address = *peer;
+  if (count_in(authority, link)) return link;
+  authority_link_free(authority, link);
+  return NULL;
+}
+
 void authority_link_free(struct authority *authority, struct authority_link *link) {
+  count_out(authority, link);
   trunk_detach(&link->side);
   timer_heap_cancel(&authority->timers, &link->timer);
   list_leave(&link->wants_work);
@@ -87,7 +117,9 @@ static enum outcome admit(struct authority *authority, struct authority_link *li
 
 static void opened(struct authority *authority, struct authority_link *link, instant now) {
   link->is_open = true;
-  timer_heap_set(&authority->timers, &link->timer, TIMER_LINK, link->connection, instant_after(now, LIMIT_LINK_IDLE_TIME));
+  /* A relay that leaves the probe's CREATE unanswered keeps others from being tested. */
+  uint64_t wait = link->kind == LINK_PROBE ? LIMIT_HANDSHAKE_TIME : LIMIT_LINK_IDLE_TIME;
+  timer_heap_set(&authority->timers, &link->timer, TIMER_LINK, link->connection, instant_after(now, wait));
   if (link->kind == LINK_VISITOR) trunk_tell_time(link->trunk, wall_clock_date(&authority->clock, now));
   else if (link->kind == LINK_PEER) peer_opened(authority, link, now);
   else probe_opened(authority, link, now);

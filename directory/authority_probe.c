@@ -3,7 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PROBES_AT_ONCE = 64, FAILURES_UNTIL_DOWN = 2, SOON_PART = 8 };
+enum { PROBES_AT_ONCE = AUTHORITY_PROBES_AT_ONCE, FAILURES_UNTIL_DOWN = 2, SOON_PART = 8 };
+#define PROBES_BUSY_WAIT (50 * MILLISECONDS)
 
 static uint64_t probe_interval(const struct authority *authority) {
   return (uint64_t)authority->config.network->timing.probe_interval * MILLISECONDS;
@@ -45,14 +46,22 @@ void probe_timer(struct authority *authority, instant now) {
   while ((node = list_first(&authority->probes)) != NULL) {
     struct known_relay *relay = LIST_OBJECT(node, struct known_relay, order);
     if (relay->next_probe > now) break;
-    bool may = relay->probe == NULL && authority->probes_under_way < PROBES_AT_ONCE && begin(authority, relay, now);
-    /* Until it ends, which plans the next; a busy moment tries again soon. */
-    probe_plan(authority, relay, instant_after(now, may ? 4 * LIMIT_HANDSHAKE_TIME : 50 * MILLISECONDS));
+    if (authority->probes_under_way >= PROBES_AT_ONCE) { /* whoever is due keeps the place: a crowd is not sorted again and again */
+      timer_heap_set(&authority->timers, &authority->probe_timer, TIMER_PROBES, ID_NONE, instant_after(now, PROBES_BUSY_WAIT));
+      return;
+    }
+    bool begun = relay->probe == NULL && begin(authority, relay, now);
+    /* Until it ends, which plans the next. */
+    probe_plan(authority, relay, instant_after(now, begun || relay->probe != NULL ? 4 * LIMIT_HANDSHAKE_TIME : 1 * SECONDS));
   }
 }
 
 /* [AUTH-3] The link proved identity and link key; the circuit handshake proves the onion key. */
 void probe_opened(struct authority *authority, struct authority_link *link, instant now) {
+  if (link->relay == NULL) { /* forgotten while its link was made */
+    authority_link_lost(authority, link, now, OUTCOME_DONE);
+    return;
+  }
   const struct descriptor *descriptor = &link->relay->descriptor;
   struct circuit_binding binding = {.handshake_type = CIRCUIT_HANDSHAKE_TYPE_HYBRID,
                                     .generation = descriptor->onion_generation,
@@ -91,6 +100,7 @@ void probe_ended(struct authority *authority, struct authority_link *link, insta
   relay->failures = good ? 0 : (uint8_t)(relay->failures < UINT8_MAX ? relay->failures + 1 : UINT8_MAX);
   bool was_running = relay->is_running;
   if (good) relay->last_heard = now;
+  relay->has_run = relay->has_run || good;
   if (good && !was_running) relay->running_since = now;
   relay->is_running = good || (was_running && relay->failures < FAILURES_UNTIL_DOWN);
   if (relay->is_running != was_running) {

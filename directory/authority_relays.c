@@ -38,8 +38,25 @@ static bool is_taken(const struct authority *authority, const struct descriptor 
   return false;
 }
 
+/* Descriptors cost nothing: when there are too many, the one goes that failed most often and was heard longest ago of
+ * those that do not run. */
+static void make_room(struct authority *authority) {
+  uint32_t cursor = 0;
+  struct id id;
+  struct known_relay *relay, *worst = NULL;
+  if (id_table_count(&authority->relays) < LIMIT_RELAYS) return;
+  while ((relay = id_table_next(&authority->relays, &cursor, &id)) != NULL) {
+    if (relay->is_running) continue;
+    bool is_worse = worst == NULL || relay->failures > worst->failures ||
+                    (relay->failures == worst->failures && relay->last_heard < worst->last_heard);
+    if (is_worse) worst = relay;
+  }
+  if (worst != NULL) relays_forget(authority, worst);
+}
+
 static struct known_relay *add_relay(struct authority *authority, const struct descriptor *descriptor) {
   struct id id;
+  make_room(authority);
   struct known_relay *relay = id_table_add(&authority->relays, &id);
   if (relay == NULL) return NULL;
   relay->id = id;
@@ -118,15 +135,34 @@ static int by_identity(const void *a, const void *b) {
   return memcmp((*left)->descriptor.identity, (*right)->descriptor.identity, IDENTITY_BYTES);
 }
 
-/* Those to vote on, sorted; forgets who stayed away too long. */
-static uint32_t list_relays(struct authority *authority, instant now, struct known_relay **ret_list) {
+static void forget_old(struct authority *authority, instant now) {
+  uint32_t cursor = 0;
+  struct id id;
+  struct known_relay *relay;
+  while ((relay = id_table_next(&authority->relays, &cursor, &id)) != NULL)
+    if (!relay->is_running && now - relay->last_heard > FORGET_AFTER) relays_forget(authority, relay);
+}
+
+/* [AUTH-5] Those that run, or else those that ran, as long as the vote can hold them. */
+static uint32_t list_some(const struct authority *authority, bool running, size_t *room, struct known_relay **ret_list) {
   uint32_t cursor = 0, count = 0;
   struct id id;
   struct known_relay *relay;
   while ((relay = id_table_next(&authority->relays, &cursor, &id)) != NULL) {
-    if (!relay->is_running && now - relay->last_heard > FORGET_AFTER) relays_forget(authority, relay);
-    else ret_list[count++] = relay;
+    size_t need = VOTE_RELAY_LINE_MAX_BYTES + document_len(relay->text);
+    if (relay->is_running != running || !relay->has_run || need > *room) continue;
+    *room -= need;
+    ret_list[count++] = relay;
   }
+  return count;
+}
+
+/* Those to vote on, sorted; forgets who stayed away too long. */
+static uint32_t list_relays(struct authority *authority, instant now, struct known_relay **ret_list) {
+  size_t room = LIMIT_VOTE_BYTES - VOTE_HEADER_MAX_BYTES;
+  forget_old(authority, now);
+  uint32_t count = list_some(authority, true, &room, ret_list);
+  count += list_some(authority, false, &room, ret_list + count);
   qsort(ret_list, count, sizeof *ret_list, by_identity);
   return count;
 }

@@ -182,6 +182,11 @@ uint64_t consensus_total(const struct consensus *consensus, enum path_position p
   return count > 0 ? consensus->ends[position][count - 1] : 0;
 }
 
+bool consensus_has_paths(const struct consensus *consensus) {
+  return consensus->header.relay_count >= 3 && consensus_total(consensus, POSITION_GUARD) > 0 &&
+         consensus_total(consensus, POSITION_MIDDLE) > 0 && consensus_total(consensus, POSITION_EXIT) > 0;
+}
+
 /* [CONS-7] The first entry whose range ends behind the point: empty ranges are never met. */
 const struct relay_entry *consensus_pick(const struct consensus *consensus, enum path_position position, uint64_t point) {
   const uint64_t *ends = consensus->ends[position];

@@ -70,6 +70,8 @@ const struct relay_entry *consensus_find(const struct consensus *, const uint8_t
 
 enum path_position { POSITION_GUARD, POSITION_MIDDLE, POSITION_EXIT };
 uint64_t consensus_total(const struct consensus *, enum path_position);
+/* Whether it has relays enough for a path at all, as a network that is just starting has not. */
+bool consensus_has_paths(const struct consensus *);
 /* The entry that owns `point` in [0, total) of that position's weights: binary search. NULL if out of range. */
 const struct relay_entry *consensus_pick(const struct consensus *, enum path_position, uint64_t point);
 uint64_t relay_entry_weight(const struct consensus *, const struct relay_entry *, enum path_position);

@@ -126,8 +126,8 @@ void exit_policy_write(struct text_writer *writer, const struct exit_policy *pol
   text_write_end(writer);
 }
 
-/* IPv4 within IPv6 is judged as what it reaches: mapped (::ffff:0:0/96) and NAT64 (64:ff9b::/96). */
-static struct address unwrapped(const struct address *address) {
+/* Mapped (::ffff:0:0/96) and NAT64 (64:ff9b::/96). */
+struct address exit_policy_reaches(const struct address *address) {
   static const uint8_t MAPPED[12] = {[10] = 0xff, [11] = 0xff}, NAT64[12] = {0x00, 0x64, 0xff, 0x9b};
   struct address inner = {.family = ADDRESS_IPV4, .port = address->port};
   if (address->family != ADDRESS_IPV6) return *address;
@@ -157,7 +157,7 @@ static bool target_matches(const struct exit_rule *rule, const struct address *a
 }
 
 bool exit_policy_may_connect(const struct exit_policy *policy, const struct address *address) {
-  struct address reached = unwrapped(address);
+  struct address reached = exit_policy_reaches(address);
   bool is_private = address_is_private(&reached);
   for (uint32_t i = 0; i < policy->rule_count; i++) {
     const struct exit_rule *rule = &policy->rules[i];

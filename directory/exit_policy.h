@@ -32,6 +32,8 @@ bool exit_policy_add_rule(struct exit_policy *, const char *text, size_t len);
 void exit_policy_read(struct text_reader *, struct exit_policy *ret);
 void exit_policy_write(struct text_writer *, const struct exit_policy *);
 
+/* What connecting to an address reaches: IPv4 within IPv6 is judged as the IPv4 address. */
+struct address exit_policy_reaches(const struct address *);
 /* [POLICY-4] Whether it connects to this address and port. */
 bool exit_policy_may_connect(const struct exit_policy *, const struct address *);
 /* [POLICY-6] Whether it connects to every port of the addresses that `private` names. */

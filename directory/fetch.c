@@ -49,7 +49,7 @@ static instant leisurely(const struct fetch *fetch, instant now) {
   if (spread > fetch->config.network->timing.fetch_spread) spread = fetch->config.network->timing.fetch_spread;
   struct date at = date_after(header->fresh_until, (int64_t)random_below(fetch->config.random, (uint64_t)spread + 1));
   instant then = wall_clock_instant(&fetch->clock, now, at);
-  return then > now ? then : instant_after(now, back_off(fetch, 0));
+  return then > now ? then : instant_after(now, back_off(fetch, fetch->old_answers));
 }
 
 static void plan_get(struct fetch *fetch, instant now) {
@@ -78,6 +78,13 @@ void fetch_set_eager(struct fetch *fetch, instant now, bool eager) {
   if (fetch->eager == eager) return;
   fetch->eager = eager;
   plan_get(fetch, now);
+}
+
+void fetch_hurry(struct fetch *fetch, instant now) {
+  instant soon = instant_after(now, eager_gap(fetch));
+  if (!fetch->has_clock || fetch->split || fetch->get_under_way || fetch->next_get <= soon) return;
+  fetch->next_get = soon;
+  fetch->sources_tried = MIRRORS_TRIED;
 }
 
 void fetch_publish(struct fetch *fetch, instant now, struct document *descriptor) {
@@ -145,11 +152,13 @@ static enum outcome as_state(enum outcome outcome) {
   return known ? outcome : OUTCOME_DIRECTORY_UNREACHABLE;
 }
 
-void fetch_get_ended(struct fetch *fetch, instant now, enum outcome outcome) {
+void fetch_get_ended(struct fetch *fetch, instant now, bool from_mirror, enum outcome outcome) {
   fetch->get_under_way = false;
-  bool answered = outcome == OUTCOME_OK || outcome == OUTCOME_STALE || outcome == OUTCOME_NO_CONSENSUS;
+  bool is_news = outcome == OUTCOME_OK, answered = is_news || outcome == OUTCOME_STALE || outcome == OUTCOME_NO_CONSENSUS;
   fetch->get_failures = answered ? 0 : fetch->get_failures + 1;
-  fetch->sources_tried = answered ? 0 : fetch->sources_tried + 1;
+  /* [FETCH-5] Mirrors that have nothing newer may all wait for each other: only an authority's word ends the search. */
+  fetch->sources_tried = is_news || (answered && !from_mirror) ? 0 : fetch->sources_tried + 1;
+  fetch->old_answers = is_news ? 0 : fetch->old_answers + (outcome == OUTCOME_STALE);
   if (outcome != OUTCOME_OK && outcome != OUTCOME_STALE) {
     fetch->last_failure = as_state(outcome);
     trace_write(fetch->config.trace, TRACE_INFO, "directory", "asking for the consensus ended: %s", outcome_name(outcome));
@@ -186,7 +195,7 @@ static void begin_get(struct fetch *fetch, instant now) {
   }
   fetch->get_under_way = begun;
   fetch->next_get = INSTANT_NEVER;
-  if (!begun) fetch_get_ended(fetch, now, OUTCOME_LIMIT_REACHED);
+  if (!begun) fetch_get_ended(fetch, now, false, OUTCOME_LIMIT_REACHED);
 }
 
 static void begin_puts(struct fetch *fetch, instant now) {

@@ -42,6 +42,8 @@ void fetch_set_consensus(struct fetch *, instant now, struct consensus *);
 /* Asks soon and often (a relay until it is listed), or at leisure: at a random instant between fresh-until and half of
  * what remains, but at most fetch_spread after it. */
 void fetch_set_eager(struct fetch *, instant now, bool eager);
+/* [FETCH-8] Something names a relay that is not listed: asks an authority soon, once. */
+void fetch_hurry(struct fetch *, instant now);
 /* Hands the descriptor in at every authority, now and again until each accepted it, and once an interval; takes one
  * reference; replaces the one before. NULL: stops. */
 void fetch_publish(struct fetch *, instant now, struct document *descriptor);

@@ -99,7 +99,7 @@ void fetch_end_exchange(struct exchange *exchange, instant now, enum outcome out
   int authority = exchange->authority;
   drop(exchange, EFFECT_CLOSE);
   if (is_put) fetch_put_ended(fetch, now, (uint32_t)authority, outcome);
-  else fetch_get_ended(fetch, now, outcome);
+  else fetch_get_ended(fetch, now, authority < 0, outcome);
 }
 
 static void ask(struct exchange *exchange) {

@@ -30,7 +30,7 @@ struct fetch {
   struct consensus *consensus;
   struct document *descriptor;
   struct list exchanges;
-  uint32_t get_failures, sources_tried, next_number;
+  uint32_t get_failures, sources_tried, old_answers, next_number; /* each in a row */
   instant next_get;
   enum outcome last_failure;
   struct publication publications[LIMIT_AUTHORITIES];
@@ -44,7 +44,7 @@ void fetch_end_exchange(struct exchange *, instant now, enum outcome);
 
 /* fetch.c: a consensus came packed; says what came of it. */
 enum outcome fetch_take_packed(struct fetch *, instant now, const struct document *packed);
-void fetch_get_ended(struct fetch *, instant now, enum outcome);
+void fetch_get_ended(struct fetch *, instant now, bool from_mirror, enum outcome);
 void fetch_put_ended(struct fetch *, instant now, uint32_t authority, enum outcome);
 
 #endif

@@ -10,15 +10,11 @@
 static const char KIND[] = "network";
 static const char CONTEXT[] = "tunic network file";
 
-enum {
-  /* A new serial's file is signed by members of the old one too. */
-  SIGNATURES_MAX = 2 * LIMIT_AUTHORITIES,
-  DAY_MS = 24 * 60 * 60 * 1000,
-};
+enum { DAY_MS = 24 * 60 * 60 * 1000 };
 #define TIMING_MOST_MS ((uint64_t)366 * DAY_MS)
 
 struct file_signature { uint8_t identity[IDENTITY_BYTES], bytes[ED25519_SIGNATURE_BYTES]; };
-struct file_signatures { uint32_t count; struct file_signature list[SIGNATURES_MAX]; };
+struct file_signatures { uint32_t count; struct file_signature list[NETWORK_SIGNERS_MAX]; };
 
 /* [NET-4] In the order of the file, which is the order of struct network_timing. */
 static const struct { const char *keyword; size_t offset; } TIMING_LINES[] = {
@@ -109,6 +105,18 @@ static void read_authorities(struct text_reader *reader, struct network_file *re
   if (ret->authority_count == 0) text_fail(reader);
 }
 
+/* [NET-9] The first file follows none, and holds from the first epoch on. */
+static void read_serial(struct text_reader *reader, struct network_file *ret) {
+  text_read_line(reader, "serial");
+  ret->serial = (uint32_t)text_read_number(reader, 1, UINT32_MAX);
+  ret->starts = 1;
+  if (reader->failed || ret->serial == 1) return;
+  text_read_line(reader, "starts");
+  ret->starts = text_read_number(reader, 2, UINT64_MAX);
+  text_read_line(reader, "previous");
+  text_read_hex(reader, ret->previous, sizeof ret->previous);
+}
+
 /* [NET-1] */
 static void read_signed_part(struct text_reader *reader, struct network_file *ret) {
   text_read_title(reader, KIND);
@@ -116,8 +124,7 @@ static void read_signed_part(struct text_reader *reader, struct network_file *re
   text_read_name(reader, ret->name, sizeof ret->name, "-._");
   text_read_line(reader, "id");
   text_read_hex(reader, ret->id, sizeof ret->id);
-  text_read_line(reader, "serial");
-  ret->serial = (uint32_t)text_read_number(reader, 1, UINT32_MAX);
+  read_serial(reader, ret);
   text_read_line(reader, "lab");
   struct text_span lab = text_read_word(reader);
   ret->is_lab = text_equals(lab, "yes");
@@ -141,7 +148,7 @@ static void read_signatures(struct text_reader *reader, struct file_signatures *
     bool doubled = false;
     for (uint32_t i = 0; i < ret->count; i++)
       doubled |= memcmp(ret->list[i].identity, signature.identity, IDENTITY_BYTES) == 0;
-    if (reader->failed || doubled || ret->count == SIGNATURES_MAX) {
+    if (reader->failed || doubled || ret->count == NETWORK_SIGNERS_MAX) {
       text_fail(reader);
       return;
     }
@@ -162,44 +169,73 @@ static enum outcome check_signatures(const struct network_file *who, const struc
   return valid >= authorities_quorum(who->authority_count) ? OUTCOME_OK : OUTCOME_TOO_FEW_SIGNATURES;
 }
 
-static enum outcome parse(const struct network_file *old, const uint8_t *bytes, size_t len, struct network_file *ret,
-                          uint32_t *ret_line) {
-  struct network_file file;
-  struct file_signatures signatures;
+/* All but the signatures' validity; they cover the first *ret_signed_len bytes. */
+static enum outcome read_text(const uint8_t *bytes, size_t len, struct network_file *ret, struct file_signatures *ret_signatures,
+                              size_t *ret_signed_len, uint32_t *ret_line) {
   struct text_reader reader;
   if (ret_line) *ret_line = 0;
   if (len > LIMIT_NETWORK_FILE_BYTES) return OUTCOME_TOO_LARGE;
-  memset(&file, 0, sizeof file);
+  memset(ret, 0, sizeof *ret);
   text_reader_init(&reader, bytes, len);
-  read_signed_part(&reader, &file);
-  size_t signed_len = text_offset(&reader);
-  read_signatures(&reader, &signatures);
+  read_signed_part(&reader, ret);
+  *ret_signed_len = text_offset(&reader);
+  read_signatures(&reader, ret_signatures);
   if (!text_is_complete(&reader)) {
     if (ret_line) *ret_line = reader.line;
     return OUTCOME_BAD_DOCUMENT;
   }
-  enum outcome outcome = check_signatures(&file, &signatures, bytes, signed_len);
-  if (outcome == OUTCOME_OK && old) outcome = check_signatures(old, &signatures, bytes, signed_len);
-  if (outcome != OUTCOME_OK) return outcome;
-  digest_labelled(file.digest, CONTEXT, bytes, signed_len);
-  *ret = file;
+  digest_labelled(ret->digest, CONTEXT, bytes, *ret_signed_len);
   return OUTCOME_OK;
 }
 
 enum outcome network_file_parse(const uint8_t *bytes, size_t len, struct network_file *ret, uint32_t *ret_line) {
-  return parse(NULL, bytes, len, ret, ret_line);
+  struct network_file file;
+  struct file_signatures signatures;
+  size_t signed_len;
+  enum outcome outcome = read_text(bytes, len, &file, &signatures, &signed_len, ret_line);
+  if (outcome == OUTCOME_OK) outcome = check_signatures(&file, &signatures, bytes, signed_len);
+  if (outcome == OUTCOME_OK) *ret = file;
+  return outcome;
 }
 
-/* [NET-7] */
+/* [NET-7] What costs nothing to see is looked at first: whoever hands in an old file makes nobody check a signature. */
 enum outcome network_file_follows(const struct network_file *old, const uint8_t *bytes, size_t len, struct network_file *ret) {
   struct network_file file;
-  enum outcome outcome = parse(old, bytes, len, &file, NULL);
+  struct file_signatures signatures;
+  size_t signed_len;
+  enum outcome outcome = read_text(bytes, len, &file, &signatures, &signed_len, NULL);
   if (outcome != OUTCOME_OK) return outcome;
   if (memcmp(file.id, old->id, sizeof file.id) != 0) return OUTCOME_WRONG_NETWORK;
   if (file.serial <= old->serial) return OUTCOME_STALE;
-  if (file.serial != old->serial + 1) return OUTCOME_BAD_DOCUMENT;
-  *ret = file;
+  if (file.serial - 1 != old->serial || file.starts <= old->starts) return OUTCOME_BAD_DOCUMENT;
+  if (memcmp(file.previous, old->digest, sizeof file.previous) != 0) return OUTCOME_WRONG_NETWORK;
+  outcome = check_signatures(&file, &signatures, bytes, signed_len);
+  if (outcome == OUTCOME_OK) outcome = check_signatures(old, &signatures, bytes, signed_len);
+  if (outcome == OUTCOME_OK) *ret = file;
+  return outcome;
+}
+
+enum outcome network_file_read_draft(const uint8_t *bytes, size_t len, struct network_file *ret, struct network_signers *ret_signers,
+                                     uint32_t *ret_line) {
+  struct file_signatures signatures;
+  size_t signed_len;
+  enum outcome outcome = read_text(bytes, len, ret, &signatures, &signed_len, ret_line);
+  if (outcome != OUTCOME_OK || ret_signers == NULL) return outcome;
+  memset(ret_signers, 0, sizeof *ret_signers);
+  for (uint32_t i = 0; i < signatures.count; i++) {
+    const struct file_signature *signature = &signatures.list[i];
+    memcpy(ret_signers->list[i].identity, signature->identity, IDENTITY_BYTES);
+    ret_signers->list[i].is_valid = signature_is_valid(signature->bytes, signature->identity, CONTEXT, bytes, signed_len);
+  }
+  ret_signers->count = signatures.count;
   return OUTCOME_OK;
+}
+
+uint32_t network_file_count_signers(const struct network_file *file, const struct network_signers *signers) {
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < signers->count; i++)
+    count += signers->list[i].is_valid && network_file_find_authority(file, signers->list[i].identity) >= 0;
+  return count;
 }
 
 static void write_authority(struct text_writer *writer, const struct network_authority *authority) {
@@ -221,6 +257,10 @@ size_t network_file_format(const struct network_file *file, char *out, size_t ro
   text_write_word_line(&writer, "name", file->name);
   text_write_hex_line(&writer, "id", file->id, sizeof file->id);
   text_write_number_line(&writer, "serial", file->serial);
+  if (file->serial > 1) {
+    text_write_number_line(&writer, "starts", file->starts);
+    text_write_hex_line(&writer, "previous", file->previous, sizeof file->previous);
+  }
   text_write_word_line(&writer, "lab", file->is_lab ? "yes" : "no");
   text_write_date_line(&writer, "created", file->created);
   text_write_date_line(&writer, "expires", file->expires);

@@ -34,6 +34,8 @@ struct network_file {
   char name[64];
   uint8_t id[32];          /* 32 random bytes, for good */
   uint32_t serial;         /* from 1 */
+  uint64_t starts;         /* in force from this epoch on; serial 1: from 1 */
+  uint8_t previous[DIGEST_BYTES]; /* the digest of the serial before; serial 1: zeros */
   bool is_lab;             /* paths may stay in one neighbourhood */
   struct date created, expires;
   struct network_timing timing;
@@ -49,8 +51,16 @@ size_t network_file_format(const struct network_file *, char *out, size_t room);
 /* Adds one authority's signature line to a text; returns the new length, 0 if it does not fit. */
 size_t network_file_sign(char *text, size_t len, size_t room, const uint8_t identity_seed[32]);
 
-/* [NET-7] The file of the next serial: parsed, and signed by a quorum of `old` too. Also WRONG_NETWORK, STALE. */
+/* [NET-7] The file of the next serial: parsed, naming `old`, and signed by a quorum of `old` too. Also WRONG_NETWORK, STALE. */
 enum outcome network_file_follows(const struct network_file *old, const uint8_t *bytes, size_t len, struct network_file *ret);
+
+enum { NETWORK_SIGNERS_MAX = 2 * LIMIT_AUTHORITIES }; /* a new serial's file is signed by members of the old one too */
+struct network_signers { uint32_t count; struct { uint8_t identity[IDENTITY_BYTES]; bool is_valid; } list[NETWORK_SIGNERS_MAX]; };
+/* For the people who sign it: the grammar alone is judged (BAD_DOCUMENT, TOO_LARGE), and who signed is told (NULL: not asked). */
+enum outcome network_file_read_draft(const uint8_t *bytes, size_t len, struct network_file *ret, struct network_signers *ret_signers,
+                                     uint32_t *ret_line);
+/* How many of the file's authorities are among them, with valid signatures. */
+uint32_t network_file_count_signers(const struct network_file *, const struct network_signers *);
 
 /* [AGREE-1] f and q of n. */
 uint32_t authorities_tolerated(uint32_t n);

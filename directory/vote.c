@@ -9,8 +9,6 @@
 static const char KIND[] = "vote", CONTEXT[] = "tunic vote";
 
 enum {
-  HEADER_MAX_BYTES = 1024,
-  RELAY_LINE_MAX_BYTES = 128,
   RELAY_LEAST_BYTES = 512, /* so that a short text can't ask for a large allocation */
   SIGNATURE_LINE_BYTES = TEXT_SIGNATURE_KEYWORD_BYTES + 2 * ED25519_SIGNATURE_BYTES + 1,
 };
@@ -197,9 +195,9 @@ struct document *vote_compose(const struct vote_header *header, const struct vot
   struct document *document = NULL;
   struct text_writer writer;
   uint8_t signature[ED25519_SIGNATURE_BYTES];
-  size_t room = HEADER_MAX_BYTES;
-  for (uint32_t i = 0; i < header->relay_count; i++) room += RELAY_LINE_MAX_BYTES + relays[i].descriptor_len;
-  char *text = room <= LIMIT_VOTE_BYTES + HEADER_MAX_BYTES ? malloc(room) : NULL;
+  size_t room = VOTE_HEADER_MAX_BYTES;
+  for (uint32_t i = 0; i < header->relay_count; i++) room += VOTE_RELAY_LINE_MAX_BYTES + relays[i].descriptor_len;
+  char *text = room <= LIMIT_VOTE_BYTES + VOTE_HEADER_MAX_BYTES ? malloc(room) : NULL;
   if (!text) return NULL;
   text_writer_init(&writer, text, room);
   write_header(&writer, header);

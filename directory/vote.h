@@ -10,7 +10,11 @@
 #include "directory/network_file.h"
 #include "protocol/document.h"
 
-enum { VOTE_METHOD_MAX = 31 };
+enum {
+  VOTE_METHOD_MAX = 31,
+  VOTE_HEADER_MAX_BYTES = 1024,    /* what a vote needs beside its relays */
+  VOTE_RELAY_LINE_MAX_BYTES = 128, /* and beside a relay's descriptor */
+};
 
 /* [VOTE-5] Whose vote it is, and for what. */
 struct vote_header {

@@ -1,5 +1,6 @@
 #include <assert.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "io/driver_internal.h"
@@ -82,6 +83,12 @@ int connection_release(struct connection *connection) {
 
 void connection_free(struct connection *connection) {
   close(connection_release(connection));
+}
+
+void connection_cut(struct connection *connection) {
+  const struct linger reset = {.l_onoff = 1, .l_linger = 0};
+  (void)setsockopt(connection->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset); /* where it fails the end is polite: no harm to us */
+  connection_free(connection);
 }
 
 void connection_fail(struct connection *connection, enum outcome outcome) {
@@ -192,6 +199,7 @@ void driver_expire_connections(struct driver *driver) {
     connection_fail(connection, OUTCOME_CONNECT_TIMEOUT);
   while ((connection = first_expired(&driver->closing, driver->now)) != NULL) {
     driver->closed_late += !connection->has_finished;
-    connection_free(connection);
+    if (connection->has_finished) connection_free(connection); /* the system has it all */
+    else connection_cut(connection);
   }
 }

@@ -51,7 +51,7 @@ static bool carry_out(struct driver *driver, struct effect *effect) {
     if ((connection = connection_find(driver, effect->id)) != NULL) connection_finish(connection);
     return true;
   case EFFECT_CLOSE:
-    if ((connection = connection_find(driver, effect->id)) != NULL) connection_free(connection);
+    if ((connection = connection_find(driver, effect->id)) != NULL) connection_cut(connection);
     return true;
   case EFFECT_CLOSE_FLUSHED:
     if ((connection = connection_find(driver, effect->id)) != NULL) connection_flush_and_close(connection);

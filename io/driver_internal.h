@@ -99,6 +99,8 @@ struct connection *connection_new(struct driver *, struct id, int fd, enum conne
 struct connection *connection_find(const struct driver *, struct id);
 /* Closes and frees; the machine is not told. */
 void connection_free(struct connection *);
+/* So that the peer sees a reset. */
+void connection_cut(struct connection *);
 /* The same, and EVENT_CLOSED unless the machine has closed it. */
 void connection_fail(struct connection *, enum outcome);
 /* Gives the descriptor away and frees the rest. */

@@ -6,8 +6,6 @@
 
 #include "io/key_file.h"
 
-#define NETWORK_LIFE_MS (INT64_C(366) * 24 * 60 * 60 * 1000)
-
 enum { PATH_BYTES = 4096 };
 
 void init_wish_authorities(struct init_wishes *wishes, uint32_t count, const struct address *first) {
@@ -30,6 +28,26 @@ enum outcome init_place_authorities(struct init_wishes *wishes, const struct nod
     address_format_host(&address, wishes->authorities[i].host);
   }
   return OUTCOME_OK;
+}
+
+bool init_read_authority(const char *text, size_t len, struct network_authority *ret) {
+  const char *equals = memchr(text, '=', len), *host = equals == NULL ? NULL : equals + 1, *end = text + len, *colon = end;
+  if (equals == NULL || (size_t)(equals - text) >= sizeof ret->name) return false;
+  while (colon > host && *colon != ':') colon--;
+  const char *host_end = colon;
+  if (host_end > host + 1 && *host == '[' && host_end[-1] == ']') host++, host_end--;
+  size_t host_len = (size_t)(host_end - host), port_len = colon < end ? (size_t)(end - colon - 1) : 0;
+  if (colon <= host || host_len == 0 || host_len > HOST_NAME_MAX_BYTES || port_len == 0 || port_len > 5) return false;
+  unsigned port = 0;
+  for (const char *digit = colon + 1; digit < end; digit++) {
+    if (*digit < '0' || *digit > '9') return false;
+    port = port * 10 + (unsigned)(*digit - '0');
+  }
+  if (port == 0 || port > 65535) return false;
+  *ret = (struct network_authority){.port = (uint16_t)port};
+  memcpy(ret->name, text, (size_t)(equals - text));
+  memcpy(ret->host, host, host_len);
+  return true;
 }
 
 /* The authority's folder with its keys. The ring is the caller's. */

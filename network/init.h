@@ -11,6 +11,7 @@
 #include "protocol/random.h"
 
 #define NETWORK_FILE "network"
+#define NETWORK_LIFE_MS (INT64_C(366) * 24 * 60 * 60 * 1000) /* until it expires */
 
 /* A person's wishes for the network file; names, hosts and ports of the authorities are filled in, keys are not. */
 struct init_wishes {
@@ -22,6 +23,9 @@ struct init_wishes {
 
 /* Authorities a1, a2, ... at these addresses, one port after the other. */
 void init_wish_authorities(struct init_wishes *, uint32_t count, const struct address *first);
+
+/* NAME=HOST:PORT; an IPv6 address stands in brackets. Keys stay empty. */
+bool init_read_authority(const char *text, size_t len, struct network_authority *ret);
 
 /* Moves them to the addresses of a list, each keeping its port. */
 enum outcome init_place_authorities(struct init_wishes *, const struct node_addresses *, struct complaint *);

@@ -8,6 +8,7 @@
 #include "io/launch.h"
 #include "network/down.h"
 #include "network/interrupt.h"
+#include "network/serial_command.h"
 #include "network/status.h"
 #include "network/up.h"
 
@@ -27,32 +28,11 @@ static const struct argument INIT_TABLE[INIT_OPTIONS] = {
     [INIT_ADDRESSES] = {"addresses", ARGUMENT_TEXT, "FILE", "lines `NAME IP`: where each authority is; otherwise 127.0.0.1"},
 };
 
-/* NAME=HOST:PORT; an IPv6 address stands in brackets. */
-static bool read_authority(const char *text, size_t len, struct network_authority *ret) {
-  const char *equals = memchr(text, '=', len), *host = equals == NULL ? NULL : equals + 1, *end = text + len, *colon = end;
-  if (equals == NULL || (size_t)(equals - text) >= sizeof ret->name) return false;
-  while (colon > host && *colon != ':') colon--;
-  const char *host_end = colon;
-  if (host_end > host + 1 && *host == '[' && host_end[-1] == ']') host++, host_end--;
-  size_t host_len = (size_t)(host_end - host), port_len = colon < end ? (size_t)(end - colon - 1) : 0;
-  if (colon <= host || host_len == 0 || host_len > HOST_NAME_MAX_BYTES || port_len == 0 || port_len > 5) return false;
-  unsigned port = 0;
-  for (const char *digit = colon + 1; digit < end; digit++) {
-    if (*digit < '0' || *digit > '9') return false;
-    port = port * 10 + (unsigned)(*digit - '0');
-  }
-  if (port == 0 || port > 65535) return false;
-  *ret = (struct network_authority){.port = (uint16_t)port};
-  memcpy(ret->name, text, (size_t)(equals - text));
-  memcpy(ret->host, host, host_len);
-  return true;
-}
-
 static enum outcome read_authorities(const char *text, struct init_wishes *ret, struct complaint *complaint) {
   ret->authority_count = 0;
   for (const char *at = text; at != NULL;) {
     size_t len = strcspn(at, ",");
-    if (ret->authority_count == LIMIT_AUTHORITIES || !read_authority(at, len, &ret->authorities[ret->authority_count++])) {
+    if (ret->authority_count == LIMIT_AUTHORITIES || !init_read_authority(at, len, &ret->authorities[ret->authority_count++])) {
       complain(complaint, "--authority: \"%.*s\" is not NAME=HOST:PORT, or one too many (at most %d).", (int)(len < 80 ? len : 80), at, LIMIT_AUTHORITIES);
       return OUTCOME_BAD_SETTING;
     }
@@ -189,6 +169,7 @@ int main(int argc, char **argv) {
       {"status", run_status, "how each node is"},
       {"wait", run_wait, "until traffic can pass"},
       {"down", run_down, "stops what up started"},
+      {"authority", serial_command, "adds, removes or replaces authorities while the network runs"},
   };
   if (!crypto_start()) return outcome_exit_code(OUTCOME_SYSTEM_FAILED);
   return command_line_run("tunic-network", COMMANDS, sizeof COMMANDS / sizeof COMMANDS[0], argc, argv);

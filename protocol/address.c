@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "protocol/message.h"
+
 enum { GROUPS = 8 };
 
 /* What is left of a text; parsers move `at` on. */
@@ -278,4 +280,8 @@ bool host_name_is_valid(const char *name, size_t len) {
     if (!ends_label) return false;
   }
   return true;
+}
+
+uint64_t address_source_key(const struct address *address) {
+  return address->family == ADDRESS_IPV4 ? get_u32(address->bytes) : get_u64(address->bytes);
 }

@@ -27,6 +27,8 @@ bool address_host_equal(const struct address *, const struct address *);
 /* [ADDR-3] Not on the public internet: loopback, private, link-local, multicast, reserved, documentation,
  * and IPv4 inside IPv6 (mapped, NAT64, 6to4) where the inner one is. */
 bool address_is_private(const struct address *);
+/* [LIMIT-5] Equal for what counts as one place: one IPv4 address, or one IPv6 /64. */
+uint64_t address_source_key(const struct address *);
 /* [ADDR-5] Same /16 (IPv4) or /32 (IPv6). */
 bool address_same_neighbourhood(const struct address *, const struct address *);
 

@@ -28,7 +28,9 @@ enum {
   LIMIT_LINKS_PER_ADDRESS = 64,      /* accepted from one IPv4 address or IPv6 /64, on the public internet */
   LIMIT_CIRCUITS_PER_LINK = 65536,
   LIMIT_CIRCUITS_PER_SHARD = 262144,
+  LIMIT_CIRCUITS_PER_CLIENT_LINK = 2048, /* as many as a client has: LIMIT_CLIENT_CIRCUITS */
   LIMIT_CREATES_QUEUED_PER_LINK = 64,
+  LIMIT_CONTROL_QUEUED_PER_LINK = 1024, /* CREATE and CREATED that a link has not taken: no eviction frees these cells */
   LIMIT_CLOSING_PER_LINK = 65536,    /* circuit ids that wait for the answer to our CLOSE */
 };
 #define LIMIT_HANDSHAKE_TIME (10 * SECONDS)    /* a link's handshake, from the first byte */

@@ -47,7 +47,7 @@ struct event {
 enum effect_kind {
   EFFECT_CONNECT,    /* id, connection, address: answered by CONNECTED or CLOSED */
   EFFECT_FINISH,     /* id: when transmit has nothing more, shut down our way; theirs stays open */
-  EFFECT_CLOSE,      /* id: at once; no event follows, the id is dead */
+  EFFECT_CLOSE,      /* id: cut at once, the peer sees a reset; no event follows, the id is dead */
   EFFECT_CLOSE_FLUSHED, /* id: transmit until it gives 0, then close; the machine may forget the id at once, or when it
                            gave its last byte. No event follows, but CLOSED where 5 s were not enough */
   EFFECT_RESOLVE,    /* id, name: answered by RESOLVED */

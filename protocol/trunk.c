@@ -80,8 +80,11 @@ struct trunk_side *trunk_any_side(const struct trunk *trunk) {
   return node == NULL ? NULL : LIST_OBJECT(node, struct trunk_side, of_trunk);
 }
 
+/* A neighbour that takes nothing never sees our CLOSE: the oldest CREATE or CREATED that it left tells. */
 instant trunk_close_deadline(const struct trunk *trunk) {
-  return trunk->close_deadline;
+  const struct cell *oldest = trunk->control.first;
+  if (oldest == NULL) return trunk->close_deadline;
+  return instant_earlier(trunk->close_deadline, instant_after(oldest->queued, LIMIT_CLOSE_ANSWER_TIME));
 }
 
 void trunk_tell_time(struct trunk *trunk, struct date date) {

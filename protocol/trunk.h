@@ -70,7 +70,7 @@ uint32_t trunk_number(const struct trunk *);
 uint32_t trunk_side_count(const struct trunk *);
 /* Any side of it, for closing them all when the link is lost; NULL: none. */
 struct trunk_side *trunk_any_side(const struct trunk *);
-/* [CIRC-9] The instant by which a neighbour must have answered our oldest CLOSE. */
+/* [CIRC-9] The instant by which a neighbour must have answered a CLOSE, or taken what opens circuits. */
 instant trunk_close_deadline(const struct trunk *);
 /* The responder tells its date once, when open. */
 void trunk_tell_time(struct trunk *, struct date);

@@ -24,11 +24,12 @@ struct trunk {
   uint32_t number, side_count, closing_count;
   instant close_deadline;
   struct index_map circuits;
+  struct trunk_side *latest; /* the side that was found last: cells of one circuit come in runs */
   struct list sides, reports;
   struct list_node ready;
   struct cell_queue control; /* CREATE, CREATED */
   struct close_queue closes;
-  bool time_pending, transfer_turn;
+  bool time_pending, time_told, transfer_turn; /* told: by the peer */
   struct date time;
   uint32_t padding_budget;
   /* the record being handed out */
@@ -39,7 +40,7 @@ struct trunk {
 };
 
 /* The side of an attached circuit; NULL and *ret_closing otherwise. */
-struct trunk_side *trunk_find(const struct trunk *, uint32_t circuit, bool *ret_closing);
+struct trunk_side *trunk_find(struct trunk *, uint32_t circuit, bool *ret_closing);
 /* Queues CLOSE for an id and marks it closing; without memory the link can't go on: false. */
 bool trunk_send_close(struct trunk *, uint32_t circuit, bool expect_answer);
 /* Takes the side out of the trunk, drops its cells. */

@@ -34,10 +34,11 @@ static bool take_control(struct trunk *trunk, instant now, const struct message 
     return false;
   }
   if (message->command == CONTROL_TIME) {
-    if (link_role(trunk->link) != LINK_INITIATOR) {
+    if (link_role(trunk->link) != LINK_INITIATOR || trunk->time_told) { /* [MSG-3] once */
       *ret_outcome = OUTCOME_PROTOCOL_VIOLATION;
       return false;
     }
+    trunk->time_told = true;
     *ret = (struct delivery){.kind = DELIVERY_TIME, .date = {.milliseconds = (int64_t)get_u64(message->body)}};
     return true;
   }
@@ -103,10 +104,15 @@ static bool take_created(struct trunk *trunk, uint8_t *cell, struct delivery *re
   return true;
 }
 
+/* Who sends CREATE and CLOSE and reads nothing makes us queue a CLOSE for each: more than could be open is no accident. */
+static bool has_too_many_closes(const struct trunk *trunk) {
+  return trunk->closes.count >= LIMIT_CLOSING_PER_LINK || trunk->closing_count >= LIMIT_CLOSING_PER_LINK;
+}
+
 static bool take_create(struct trunk *trunk, uint8_t *cell, struct delivery *ret, enum outcome *ret_outcome) {
   struct cell_create create;
   uint32_t circuit = cell_circuit(cell);
-  bool allowed = link_role(trunk->link) == LINK_RESPONDER && !trunk_knows_circuit(trunk, circuit);
+  bool allowed = link_role(trunk->link) == LINK_RESPONDER && !trunk_knows_circuit(trunk, circuit) && !has_too_many_closes(trunk);
   if (!allowed || !cell_decode_create(cell, &create)) {
     *ret_outcome = OUTCOME_PROTOCOL_VIOLATION; /* [CIRC-3] */
     return false;

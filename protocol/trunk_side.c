@@ -5,15 +5,16 @@
 
 enum { ID_DRAWS = 32 };
 
-struct trunk_side *trunk_find(const struct trunk *trunk, uint32_t circuit, bool *ret_closing) {
+struct trunk_side *trunk_find(struct trunk *trunk, uint32_t circuit, bool *ret_closing) {
   uint64_t value = 0;
   *ret_closing = false;
+  if (trunk->latest != NULL && trunk->latest->circuit == circuit) return trunk->latest;
   if (!index_map_get(&trunk->circuits, circuit, &value)) return NULL;
   if (value == TRUNK_CLOSING) {
     *ret_closing = true;
     return NULL;
   }
-  return (struct trunk_side *)(uintptr_t)value;
+  return trunk->latest = (struct trunk_side *)(uintptr_t)value;
 }
 
 bool trunk_knows_circuit(const struct trunk *trunk, uint32_t circuit) {
@@ -75,6 +76,7 @@ bool trunk_begin(struct trunk *trunk, struct trunk_side *side, instant now, cons
   for (int draw = 0; draw < ID_DRAWS && (circuit == 0 || trunk_knows_circuit(trunk, circuit)); draw++)
     circuit = random_u32(trunk->pool->random);
   if (circuit == 0 || trunk_knows_circuit(trunk, circuit)) return false;
+  if (trunk->control.count >= LIMIT_CONTROL_QUEUED_PER_LINK) return false;
   struct cell *cell = cell_pool_take(trunk->pool->cells);
   if (cell == NULL) return false;
   if (!attach(trunk, side, circuit)) {
@@ -95,7 +97,7 @@ bool trunk_attach(struct trunk *trunk, struct trunk_side *side, uint32_t circuit
 
 bool trunk_answer(struct trunk_side *side, instant now, const uint8_t *reply) {
   struct trunk *trunk = side->trunk;
-  struct cell *cell = cell_pool_take(trunk->pool->cells);
+  struct cell *cell = trunk->control.count >= LIMIT_CONTROL_QUEUED_PER_LINK ? NULL : cell_pool_take(trunk->pool->cells);
   if (cell == NULL) return false;
   cell_encode_created(cell->bytes, side->circuit, reply);
   cell->queued = now;
@@ -159,6 +161,7 @@ uint32_t trunk_side_room(const struct trunk_side *side) {
 void trunk_forget(struct trunk_side *side) {
   struct trunk *trunk = side->trunk;
   if (trunk == NULL) return;
+  if (trunk->latest == side) trunk->latest = NULL;
   cell_queue_clear(&side->queue, trunk->pool->cells);
   backlog_progress(trunk->pool, &side->backlog, false);
   schedule_remove(trunk->schedule, &side->entry);

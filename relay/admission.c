@@ -14,12 +14,17 @@ static const struct onion_key *find_onion_key(const struct shard *shard, uint8_t
   return NULL;
 }
 
+/* [LIMIT-4] A circuit costs its client nothing: without a bound a few links would fill the shard's table for ever. */
+static bool client_may(struct neighbour *neighbour, instant now) {
+  return trunk_side_count(neighbour->trunk) < LIMIT_CIRCUITS_PER_CLIENT_LINK && token_bucket_take(&neighbour->create_tokens, now, 1);
+}
+
 /* [LIMIT-4] */
 static bool may_queue(struct shard *shard, struct neighbour *neighbour, instant now, const struct cell_create *create) {
   return !shard->stopping && place_is_allowed(neighbour, create->place) &&
          create->handshake_type == CIRCUIT_HANDSHAKE_TYPE_HYBRID && find_onion_key(shard, create->generation) != NULL &&
          neighbour->creates_queued < LIMIT_CREATES_QUEUED_PER_LINK &&
-         (link_pattern(trunk_link(neighbour->trunk)) == LINK_FROM_NODE || token_bucket_take(&neighbour->create_tokens, now, 1));
+         (link_pattern(trunk_link(neighbour->trunk)) == LINK_FROM_NODE || client_may(neighbour, now));
 }
 
 void admission_create(struct shard *shard, struct neighbour *neighbour, instant now, uint32_t circuit,
@@ -43,6 +48,7 @@ void admission_create(struct shard *shard, struct neighbour *neighbour, instant 
   hop->create_from = neighbour;
   list_append(&neighbour->creates, &hop->waits);
   neighbour->creates_queued++;
+  hop_note_request(shard, hop);
   if (!list_contains_node(&neighbour->has_creates)) list_append(&shard->has_creates, &neighbour->has_creates);
 }
 
@@ -53,6 +59,7 @@ void admission_forget(struct shard *shard, struct hop *hop) {
   hop->create_from = NULL;
   cell_pool_give(shard->cells, hop->request);
   hop->request = NULL;
+  if (hop->sides[SIDE_EXIT].queue.count == 0) backlog_progress(&shard->trunks, &hop->sides[SIDE_EXIT].backlog, false);
   list_leave(&hop->waits);
 }
 

@@ -65,7 +65,11 @@ static void send_end(struct shard *shard, struct exit_stream *stream, instant no
   stream->end_sent = true;
   uint8_t code = (uint8_t)cause;
   if (cause != OUTCOME_DONE) shard->figures.streams_failed++;
-  if (send_small(shard, stream, now, MESSAGE_END, &code, 1)) check_over(shard, stream);
+  if (!send_small(shard, stream, now, MESSAGE_END, &code, 1)) return;
+  check_over(shard, stream);
+  /* [STREAM-11] A number whose END is never answered would keep its place from others for as long as the circuit lives. */
+  if (!stream->end_received)
+    timer_heap_set(&shard->timers, &stream->timer, TIMER_END, stream->hop->id, instant_after(now, LIMIT_HALF_CLOSED_TIME));
 }
 
 void exit_stream_end(struct shard *shard, struct exit_stream *stream, instant now, enum outcome cause) {
@@ -188,7 +192,7 @@ static bool keep_data(struct shard *shard, struct exit_stream *stream, instant n
 /* False: a violation. */
 static bool take_data(struct shard *shard, struct exit_stream *stream, instant now, const struct message *message) {
   stream->received += message->len;
-  if (stream->received > stream->granted || stream->eof_received) return false; /* [STREAM-5] [STREAM-9] */
+  if (stream->received > stream->granted || stream->eof_received || stream->only_resolve) return false; /* [STREAM-5] [STREAM-9] */
   if (stream->state == STREAM_OVER) return true;                               /* [STREAM-8] */
   if (keep_data(shard, stream, now, message->body, message->len) && stream->state == STREAM_OPEN)
     exit_stream_ready(shard, stream);
@@ -271,7 +275,8 @@ void exit_hop_closed(struct shard *shard, struct hop *hop, instant now) {
   while ((node = list_take_first(&hop->streams)) != NULL) {
     struct exit_stream *stream = LIST_OBJECT(node, struct exit_stream, of_hop);
     /* [STREAM-12] */
-    exit_stream_disconnect(shard, stream, EFFECT_CLOSE_FLUSHED);
+    bool is_whole = stream->eof_received && stream->to_destination.count == 0;
+    exit_stream_disconnect(shard, stream, is_whole ? EFFECT_CLOSE_FLUSHED : EFFECT_CLOSE);
     index_map_remove(&shard->streams, exit_stream_key(hop, stream->number));
     stream->hop = NULL;
     hop->stream_count--;

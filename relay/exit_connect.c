@@ -34,6 +34,31 @@ static bool draw_connection(struct shard *shard, struct exit_stream *stream) {
   return true;
 }
 
+static uint64_t place_key(const struct address *address) {
+  uint64_t high = address->family == ADDRESS_IPV4 ? get_u32(address->bytes) : get_u64(address->bytes) ^ get_u64(address->bytes + 8);
+  return high << 16 ^ address->port;
+}
+
+void exit_learn_places(struct shard *shard) {
+  uint8_t secret[16];
+  index_map_wipe(&shard->places);
+  random_bytes(&shard->random, secret, sizeof secret);
+  index_map_init(&shard->places, secret, 2 * LIMIT_RELAYS);
+  for (uint32_t i = 0; i < consensus_count(shard->consensus); i++) {
+    const struct relay_entry *entry = consensus_at(shard->consensus, i);
+    index_map_put(&shard->places, place_key(&entry->address), 1);
+    if (entry->other.family != ADDRESS_NONE) index_map_put(&shard->places, place_key(&entry->other), 1);
+  }
+}
+
+/* By the policy, and never back into the network; private places are the policy's business alone. */
+static bool may_connect(const struct shard *shard, const struct address *address) {
+  uint64_t value;
+  struct address reached = exit_policy_reaches(address);
+  if (!exit_policy_may_connect(shard->config.policy, address)) return false;
+  return address_is_private(&reached) || !index_map_get(&shard->places, place_key(&reached), &value);
+}
+
 /* [STREAM-4] Allowed addresses, in the order in which they came; ret_cause: why none. */
 static void keep_allowed(struct shard *shard, struct exit_stream *stream, const struct address *addresses, uint32_t count,
                          enum outcome *ret_cause) {
@@ -46,7 +71,7 @@ static void keep_allowed(struct shard *shard, struct exit_stream *stream, const 
   for (uint32_t i = 0; i < count && stream->address_count < ADDRESSES_TRIED_MAX; i++) {
     struct address address = addresses[i];
     address.port = stream->port;
-    if (exit_policy_may_connect(shard->config.policy, &address)) stream->addresses[stream->address_count++] = address;
+    if (may_connect(shard, &address)) stream->addresses[stream->address_count++] = address;
   }
 }
 

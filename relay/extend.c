@@ -34,6 +34,14 @@ static enum outcome find_next(struct shard *shard, const struct hop *hop, const 
   return *ret_entry == NULL ? OUTCOME_UNKNOWN_RELAY : OUTCOME_OK;
 }
 
+/* [FETCH-8] The client may have a newer consensus than we: the keeper looks, but nobody can make it look often. */
+static void complain(struct shard *shard, instant now) {
+  if (now < shard->may_complain) return;
+  shard->may_complain = instant_after(now, 1 * SECONDS);
+  struct effect effect = {.kind = EFFECT_MESSAGE, .to = 0, .message = {.kind = KEEPER_UNKNOWN_RELAY}};
+  shard_effect(shard, &effect);
+}
+
 void extend_begin(struct shard *shard, struct hop *hop, instant now, const struct message *message) {
   const uint8_t *identity = message->body;
   struct cell_create create = {.handshake_type = identity[IDENTITY_BYTES],
@@ -46,6 +54,7 @@ void extend_begin(struct shard *shard, struct hop *hop, instant now, const struc
     return;
   }
   enum outcome outcome = find_next(shard, hop, identity, &entry);
+  if (outcome == OUTCOME_UNKNOWN_RELAY) complain(shard, now);
   if (outcome == OUTCOME_OK && create.handshake_type != CIRCUIT_HANDSHAKE_TYPE_HYBRID) outcome = OUTCOME_HANDSHAKE_FAILED;
   struct cell *request = outcome == OUTCOME_OK ? shard_take_cell(shard, now) : NULL;
   if (hop->closing) { /* evicted meanwhile */
@@ -62,9 +71,14 @@ void extend_begin(struct shard *shard, struct hop *hop, instant now, const struc
   hop->extending = true;
   timer_heap_set(&shard->timers, &hop->timer, TIMER_HOP, hop->id, instant_after(now, LIMIT_EXTEND_TIME));
   struct neighbour *neighbour = neighbour_reach(shard, now, entry);
-  if (neighbour == NULL) extend_fail(shard, hop, now, OUTCOME_LIMIT_REACHED);
-  else if (neighbour->is_open) send_create(shard, neighbour, hop, now);
-  else list_append(&neighbour->waiting, &hop->waits);
+  if (neighbour == NULL) {
+    extend_fail(shard, hop, now, OUTCOME_LIMIT_REACHED);
+  } else if (neighbour->is_open) {
+    send_create(shard, neighbour, hop, now);
+  } else {
+    list_append(&neighbour->waiting, &hop->waits);
+    hop_note_request(shard, hop);
+  }
 }
 
 void extend_link_open(struct shard *shard, struct neighbour *neighbour, instant now) {

@@ -24,6 +24,12 @@ struct hop *hop_new(struct shard *shard) {
   return hop;
 }
 
+void hop_note_request(struct shard *shard, struct hop *hop) {
+  struct backlog *backlog = &hop->sides[SIDE_EXIT].backlog; /* that side has no cells of its own yet */
+  backlog->owner = hop->id;
+  backlog_progress(&shard->trunks, backlog, true);
+}
+
 void hop_free(struct shard *shard, struct hop *hop) {
   exit_hop_closed(shard, hop, 0);
   admission_forget(shard, hop);

@@ -68,25 +68,21 @@ void keeper_effect(struct keeper *keeper, const struct effect *effect) {
 
 /* ---- who may connect ---- */
 
-/* [LIMIT-5] One IPv4 address, or one IPv6 /64. */
-static uint64_t address_key(const struct address *address) {
-  return address->family == ADDRESS_IPV4 ? get_u32(address->bytes) : get_u64(address->bytes);
-}
-
+/* [LIMIT-5] */
 static bool may_connect(struct keeper *keeper, const struct address *peer) {
   uint64_t count = 0;
   if (address_is_private(peer)) return true;
-  index_map_get(&keeper->per_address, address_key(peer), &count);
-  return count < LIMIT_LINKS_PER_ADDRESS && index_map_put(&keeper->per_address, address_key(peer), count + 1);
+  index_map_get(&keeper->per_address, address_source_key(peer), &count);
+  return count < LIMIT_LINKS_PER_ADDRESS && index_map_put(&keeper->per_address, address_source_key(peer), count + 1);
 }
 
 static void link_closed(struct keeper *keeper, const struct machine_message *message, uint32_t shard) {
   uint64_t count = 0;
   const struct address *peer = &message->address;
   if (shard >= 1 && shard <= keeper->config.shard_count && keeper->links[shard - 1] > 0) keeper->links[shard - 1]--;
-  if (address_is_private(peer) || !index_map_get(&keeper->per_address, address_key(peer), &count)) return;
-  if (count <= 1) index_map_remove(&keeper->per_address, address_key(peer));
-  else index_map_put(&keeper->per_address, address_key(peer), count - 1);
+  if (address_is_private(peer) || !index_map_get(&keeper->per_address, address_source_key(peer), &count)) return;
+  if (count <= 1) index_map_remove(&keeper->per_address, address_source_key(peer));
+  else index_map_put(&keeper->per_address, address_source_key(peer), count - 1);
 }
 
 static uint32_t least_loaded(const struct keeper *keeper) {
@@ -101,12 +97,13 @@ static struct id verb_accept(void *self, instant now, enum connection_kind kind,
   struct id id;
   (void)now;
   if (kind != CONNECTION_LINK || keeper->stopping) return ID_NONE;
+  struct connection_slot *slot = id_table_add(&keeper->connections, &id);
+  if (slot == NULL) return ID_NONE;
   if (!may_connect(keeper, peer)) {
+    id_table_remove(&keeper->connections, id);
     keeper->refused++;
     return ID_NONE;
   }
-  struct connection_slot *slot = id_table_add(&keeper->connections, &id);
-  if (slot == NULL) return ID_NONE;
   uint32_t shard = least_loaded(keeper);
   keeper->links[shard]++;
   struct effect effect = {.kind = EFFECT_HAND_OVER, .id = id, .to = shard + 1};
@@ -145,7 +142,19 @@ static void spread_news(struct keeper *keeper, instant now) {
     trace_write(keeper->config.trace, TRACE_NOTICE, "keeper", listed ? "listed in the consensus of epoch %llu" : "no longer listed (epoch %llu)",
                 (unsigned long long)consensus_header(consensus)->epoch);
   keeper->listed = listed;
-  fetch_set_eager(keeper->fetch, now, !listed);
+  /* [FETCH-3] Clients of a network that is just starting build paths from the next consensus as soon as there is one. */
+  fetch_set_eager(keeper->fetch, now, !listed || !consensus_has_paths(consensus));
+}
+
+/* How far it is now: a new key is handed in anew, and what was listed may fall out of the consensus. */
+static uint8_t current_stage(const struct keeper *keeper) {
+  bool published = fetch_published_count(keeper->fetch) > 0;
+  return (uint8_t)(1 + (keeper->descriptor != NULL) + published + (published && keeper->listed));
+}
+
+static void note_stage(struct keeper *keeper) {
+  uint8_t stage = current_stage(keeper);
+  if (stage > keeper->stage) keeper->stage = stage;
 }
 
 static enum outcome verb_receive(void *self, instant now, struct id id, uint8_t *in, size_t len, size_t *ret_used) {
@@ -154,6 +163,7 @@ static enum outcome verb_receive(void *self, instant now, struct id id, uint8_t 
   if (!is_fetch(keeper, id)) return OUTCOME_NOT_FOUND;
   enum outcome outcome = fetch_receive(keeper->fetch, now, id, in, len, ret_used);
   spread_news(keeper, now);
+  note_stage(keeper);
   return outcome;
 }
 
@@ -164,7 +174,8 @@ static size_t verb_transmit(void *self, instant now, struct id id, uint8_t *out,
 
 /* ---- events ---- */
 
-static void take_message(struct keeper *keeper, const struct event *event) {
+static void take_message(struct keeper *keeper, instant now, const struct event *event) {
+  if (event->message.kind == KEEPER_UNKNOWN_RELAY) fetch_hurry(keeper->fetch, now);
   if (event->message.kind == KEEPER_LINK_CLOSED) {
     link_closed(keeper, &event->message, event->from);
   } else if (event->message.kind == KEEPER_FIGURES) {
@@ -179,14 +190,18 @@ static void take_clock(struct keeper *keeper, instant now, const struct wall_clo
   fetch_set_clock(keeper->fetch, now, clock);
   publish_check(keeper, now);
   spread_news(keeper, now);
+  note_stage(keeper);
 }
 
 static void verb_event(void *self, instant now, const struct event *event) {
   struct keeper *keeper = self;
   switch (event->kind) {
   case EVENT_CLOCK: take_clock(keeper, now, &event->clock); return;
-  case EVENT_MESSAGE: take_message(keeper, event); return;
-  case EVENT_WRITTEN: publish_written(keeper, now, event); return;
+  case EVENT_MESSAGE: take_message(keeper, now, event); return;
+  case EVENT_WRITTEN:
+    publish_written(keeper, now, event);
+    note_stage(keeper);
+    return;
   case EVENT_STOP: {
     struct effect effect = {.kind = EFFECT_EXIT, .outcome = OUTCOME_OK};
     keeper->stopping = true;
@@ -220,6 +235,7 @@ static void verb_tick(void *self, instant now) {
   fetch_tick(keeper->fetch, now);
   while (timer_heap_expired(&keeper->timers, now) != NULL) publish_check(keeper, now);
   spread_news(keeper, now);
+  note_stage(keeper);
 }
 
 static bool verb_work(void *self, instant now) {
@@ -265,10 +281,9 @@ static void verb_status(const void *self, instant now, struct status *ret) {
   const struct consensus *consensus = fetch_consensus(keeper->fetch);
   memset(ret, 0, sizeof *ret);
   enum outcome state = fetch_state(keeper->fetch, now);
-  bool published = fetch_published_count(keeper->fetch) > 0;
   ret->role = "relay";
   ret->stages = 4;
-  ret->stage = (uint8_t)(1 + (keeper->descriptor != NULL) + published + (published && keeper->listed));
+  ret->stage = keeper->stage == 0 ? 1 : keeper->stage;
   static const char *const texts[] = {"making keys", "handing in the descriptor", "being tested by the authorities", "carrying traffic"};
   ret->stage_text = texts[ret->stage - 1];
   ret->ready = keeper->listed && state == OUTCOME_OK;

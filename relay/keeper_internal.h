@@ -30,7 +30,8 @@ struct keeper {
   struct document *descriptor; /* the newest, as it was handed in; NULL: none yet */
   struct id keys_write;        /* the onion keys' file is being written: not yet used */
   uint64_t last_sequence;
-  bool listed, stopping, keys_sent;
+  bool listed, stopping, keys_sent, publish_due;
+  uint8_t stage; /* the highest so far: progress never runs backwards */
   uint64_t refused;
   uint32_t links[KEEPER_SHARDS_MAX];
   struct shard_figures figures[KEEPER_SHARDS_MAX];

@@ -16,6 +16,7 @@ enum relay_message_kind {
   /* shard to keeper */
   KEEPER_LINK_CLOSED, /* address: of an accepted link that is gone; value: 1 */
   KEEPER_FIGURES,     /* object: struct shard_figures (free) */
+  KEEPER_UNKNOWN_RELAY, /* a client named a relay that is not in our consensus: ours may be old */
 };
 
 enum { ONION_KEYS_KEPT = 4 };

@@ -169,10 +169,8 @@ enum outcome neighbour_receive(struct shard *shard, struct neighbour *neighbour,
   return outcome;
 }
 
-static void report_closed(struct shard *shard, const struct neighbour *neighbour) {
-  struct effect effect = {.kind = EFFECT_MESSAGE,
-                          .to = 0,
-                          .message = {.kind = KEEPER_LINK_CLOSED, .value = 1, .address = neighbour->address}};
+void neighbour_report_closed(struct shard *shard, const struct address *peer) {
+  struct effect effect = {.kind = EFFECT_MESSAGE, .to = 0, .message = {.kind = KEEPER_LINK_CLOSED, .value = 1, .address = *peer}};
   shard_effect(shard, &effect);
 }
 
@@ -191,7 +189,7 @@ void neighbour_lost(struct shard *shard, struct neighbour *neighbour, instant no
   struct list_node *node;
   while ((node = list_first(&neighbour->waiting)) != NULL)
     extend_fail(shard, LIST_OBJECT(node, struct hop, waits), now, OUTCOME_LINK_FAILED);
-  if (neighbour->accepted) report_closed(shard, neighbour);
+  if (neighbour->accepted) neighbour_report_closed(shard, &neighbour->address);
   list_append(&shard->gone, &neighbour->gone);
 }
 

@@ -20,6 +20,12 @@ static instant next_rotation(const struct keeper *keeper, instant now) {
   return instant_after(now, (uint64_t)left * MILLISECONDS);
 }
 
+/* The newest was not kept: it must not be used. */
+static void drop_newest(struct onion_keys *keys) {
+  keys->count--;
+  memmove(&keys->keys[0], &keys->keys[1], keys->count * sizeof keys->keys[0]);
+}
+
 /* A new key in front; the oldest goes. Used only after it is on disk, so that what was published survives a crash. */
 static void make_key(struct keeper *keeper, instant now, uint8_t generation) {
   struct onion_keys *keys = keeper->keys;
@@ -39,6 +45,7 @@ static void make_key(struct keeper *keeper, instant now, uint8_t generation) {
   bytes_wipe(text, sizeof text);
   keeper->keys_sent = false;
   if (effect.document == NULL) {
+    drop_newest(keys);
     try_again_at(keeper, instant_after(now, RETRY_AFTER));
     return;
   }
@@ -90,10 +97,10 @@ void publish_check(struct keeper *keeper, instant now) {
     make_key(keeper, now, generation);
     return;
   }
-  bool changed = !keeper->keys_sent || keeper->descriptor == NULL;
+  keeper->publish_due = keeper->publish_due || !keeper->keys_sent || keeper->descriptor == NULL;
   if (!keeper->keys_sent) send_keys(keeper);
-  instant at = next_rotation(keeper, now);
-  if (changed && !publish(keeper, now)) at = instant_after(now, RETRY_AFTER);
+  if (keeper->publish_due) keeper->publish_due = !publish(keeper, now);
+  instant at = keeper->publish_due ? instant_after(now, RETRY_AFTER) : next_rotation(keeper, now);
   try_again_at(keeper, at);
 }
 
@@ -104,10 +111,7 @@ void publish_written(struct keeper *keeper, instant now, const struct event *eve
     publish_check(keeper, now);
     return;
   }
-  /* The key was not kept: it must not be used. */
-  struct onion_keys *keys = keeper->keys;
-  keys->count--;
-  memmove(&keys->keys[0], &keys->keys[1], keys->count * sizeof keys->keys[0]);
+  drop_newest(keeper->keys);
   trace_write(keeper->config.trace, TRACE_ERROR, "keeper", "the onion keys could not be written: %s", outcome_advice(event->outcome));
   try_again_at(keeper, instant_after(now, RETRY_AFTER));
 }

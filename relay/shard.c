@@ -27,6 +27,7 @@ struct shard *shard_new(const struct shard_config *config) {
   index_map_init(&shard->neighbours, secret, LIMIT_LINKS_PER_NODE);
   random_bytes(&shard->random, secret, sizeof secret);
   index_map_init(&shard->streams, secret, LIMIT_STREAMS_PER_SHARD);
+  index_map_init(&shard->places, secret, 2 * LIMIT_RELAYS);
   timer_heap_init(&shard->timers);
   struct list *lists[] = {&shard->wants_work, &shard->has_creates, &shard->ready_streams,
                           &shard->dead_hops, &shard->dead_streams, &shard->gone};
@@ -66,6 +67,7 @@ void shard_free(struct shard *shard) {
     id_table_wipe(&shard->hops);
     index_map_wipe(&shard->neighbours);
     index_map_wipe(&shard->streams);
+    index_map_wipe(&shard->places);
     timer_heap_wipe(&shard->timers);
     wipe_effects(shard);
   }
@@ -129,9 +131,11 @@ void shard_sweep(struct shard *shard, instant now) {
 
 static struct id verb_accept(void *self, instant now, enum connection_kind kind, const struct address *peer) {
   struct shard *shard = self;
-  if (kind != CONNECTION_LINK || shard->stopping) return ID_NONE;
-  struct neighbour *neighbour = neighbour_accept(shard, now, peer);
-  return neighbour == NULL ? ID_NONE : neighbour->connection;
+  bool may = kind == CONNECTION_LINK && !shard->stopping && shard->figures.links < LIMIT_LINKS_PER_NODE;
+  struct neighbour *neighbour = may ? neighbour_accept(shard, now, peer) : NULL;
+  if (neighbour != NULL) return neighbour->connection;
+  neighbour_report_closed(shard, peer); /* the keeper counted it */
+  return ID_NONE;
 }
 
 static size_t verb_room(const void *self, struct id id) {
@@ -174,6 +178,7 @@ static void take_message(struct shard *shard, const struct machine_message *mess
   if (message->kind == SHARD_CONSENSUS) {
     consensus_release(shard->consensus);
     shard->consensus = message->object;
+    exit_learn_places(shard);
   } else if (message->kind == SHARD_ONION_KEYS) {
     take_keys(shard, message->object);
   }
@@ -266,6 +271,9 @@ static void verb_tick(void *self, instant now) {
     } else if (timer->kind == TIMER_HOP) {
       struct hop *hop = id_table_get(&shard->hops, timer->owner);
       if (hop != NULL) hop_timer(shard, hop, now);
+    } else if (timer->kind == TIMER_END) {
+      struct hop *hop = id_table_get(&shard->hops, timer->owner);
+      if (hop != NULL) hop_close(shard, hop, now, OUTCOME_TIMED_OUT);
     } else {
       struct shard_connection *connection = shard_connection(shard, timer->owner);
       if (connection == NULL) continue;

@@ -15,7 +15,7 @@
 #include "protocol/trace.h"
 #include "relay/shard.h"
 
-enum shard_timer { TIMER_NEIGHBOUR = 1, TIMER_HOP, TIMER_STREAM, TIMER_FIGURES };
+enum shard_timer { TIMER_NEIGHBOUR = 1, TIMER_HOP, TIMER_STREAM, TIMER_END, TIMER_FIGURES };
 enum shard_backlog { BACKLOG_HOP = 0, BACKLOG_STREAM = 1 };
 
 /* One connection that the driver knows: a neighbour's link or an exit stream. */
@@ -83,6 +83,7 @@ struct shard {
   struct cell_pool *cells;
   struct trunk_pool trunks;
   struct id_table connections, hops;
+  struct index_map places;              /* where the relays of the consensus listen: exits do not connect there */
   struct index_map neighbours, streams; /* by identity's first bytes: slot; by hop slot and number: address */
   struct timer_heap timers;
   struct timer figures_timer;
@@ -90,6 +91,7 @@ struct shard {
   struct list wants_work, has_creates, ready_streams, dead_hops, dead_streams, gone;
   uint32_t next_number;
   bool work_turn, stopping;
+  instant may_complain; /* KEEPER_UNKNOWN_RELAY: at most once a second */
   struct shard_figures figures;
 };
 
@@ -111,6 +113,8 @@ void neighbour_lost(struct shard *, struct neighbour *, instant now, enum outcom
 void neighbour_timer(struct shard *, struct neighbour *, instant now);
 void neighbour_work(struct shard *, struct neighbour *, instant now);
 void neighbour_free(struct shard *, struct neighbour *);
+/* [LIMIT-5] Tells the keeper that an accepted link from this address is gone, or was not taken. */
+void neighbour_report_closed(struct shard *, const struct address *peer);
 
 /* admission.c */
 void admission_create(struct shard *, struct neighbour *, instant now, uint32_t circuit, const struct cell_create *);
@@ -121,6 +125,8 @@ void admission_forget(struct shard *, struct hop *);
 /* hop.c */
 struct hop *hop_new(struct shard *);
 void hop_free(struct shard *, struct hop *);
+/* [LIMIT-3] The hop holds a CREATE that waits: it can be evicted for that cell. */
+void hop_note_request(struct shard *, struct hop *);
 struct hop *hop_of_side(struct trunk_side *);
 void hop_forward(struct shard *, struct hop *, instant now, uint8_t *body);
 void hop_backward(struct shard *, struct hop *, instant now, uint8_t *body);
@@ -172,5 +178,7 @@ void exit_resolved(struct shard *, struct exit_stream *, instant now, const stru
 void exit_connected(struct shard *, struct exit_stream *, instant now);
 /* Tries the next address; false: there is none. */
 bool exit_connect_next(struct shard *, struct exit_stream *, instant now);
+/* [STREAM-4] A newer consensus: where its relays listen. */
+void exit_learn_places(struct shard *);
 
 #endif

@@ -125,6 +125,13 @@ def processor_s(pids):
     return total / TICKS_PER_S
 
 
+def machine_busy_s():
+    """Processor seconds of everything on this machine, and those that a hypervisor gave to others."""
+    with open("/proc/stat") as opened:
+        user, nice, system, _idle, _wait, irq, softirq, steal = map(int, opened.readline().split()[1:9])
+    return (user + nice + system + irq + softirq + steal) / TICKS_PER_S
+
+
 def resident_mb(pid):
     with open(f"/proc/{pid}/status") as opened:
         for line in opened:

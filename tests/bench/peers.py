@@ -10,6 +10,7 @@ numbers of every round stand beside it as json.
 import argparse
 import contextlib
 import os
+import statistics
 import subprocess
 import sys
 import time
@@ -17,7 +18,7 @@ import time
 sys.dont_write_bytecode = True
 
 import figures
-from load import Load, LoadError, measure, processor_s, resident_mb
+from load import Load, LoadError, machine_busy_s, measure, processor_s, resident_mb
 from systems import ROOT, PlainChain, SystemFailed, TunicNetwork, WebServer, end_on_signals, say
 from tor_network import TorNetwork
 
@@ -50,24 +51,34 @@ def measure_round(system, server, seconds):
     found = measure(Load(system.url(server), system.socks), pids.values(), seconds, repeats=3)
     built = system.circuit_build_ms()
     if built:
-        found["circuit_build_ms"] = sorted(built)[len(built) // 2]
+        found["circuit_build_ms"] = statistics.median(built)
     found["relay_resident_MB"] = max(resident_mb(pid) for name, pid in pids.items() if name[0] in "rx")
     return found
 
 
-def idle_share(systems, seconds=3):
-    """What all systems together take of one core while nobody asks anything of them."""
-    pids = [pid for system in systems for pid in system.pids().values()]
-    before = processor_s(pids)
-    time.sleep(seconds)
-    return (processor_s(pids) - before) / seconds
+class Rest:
+    """A second before each measurement, in which the one before it dies away. What then still uses the machine is what
+    the systems take while nobody uses them, and other programs."""
+
+    def __init__(self, systems):
+        self.systems = systems
+        self.idle, self.others = [], []
+
+    def take(self, seconds=1):
+        pids = [pid for system in self.systems for pid in system.pids().values()]
+        ours, all_of_it = processor_s(pids), machine_busy_s()
+        time.sleep(seconds)
+        ours, all_of_it = processor_s(pids) - ours, machine_busy_s() - all_of_it
+        self.idle.append(ours / seconds)
+        self.others.append(max(0, all_of_it - ours) / seconds / os.cpu_count())
 
 
-def run_rounds(systems, server, arguments, missing):
+def run_rounds(systems, server, arguments, missing, rest):
     samples = {system.name: figures.Samples() for system in systems}
     for number in range(arguments.rounds):
         for system in list(systems):
             say(f"round {number + 1} of {arguments.rounds}: {system.name}")
+            rest.take()
             try:
                 samples[system.name].add(measure_round(system, server, arguments.seconds))
             except (LoadError, SystemFailed) as error:
@@ -76,7 +87,7 @@ def run_rounds(systems, server, arguments, missing):
     return samples
 
 
-def report(samples, systems, missing, idle, load_before, arguments):
+def report(samples, systems, missing, rest, arguments):
     rate = 1e3 / samples[OURS].median("one_stream_cpu_per_GB_s") if OURS in samples and \
         samples[OURS].median("one_stream_cpu_per_GB_s") else None
     lines = ["# Beside tor and plain forwarders", "",
@@ -87,8 +98,9 @@ def report(samples, systems, missing, idle, load_before, arguments):
              "an exit, and one authority that carries no traffic; streams run "
              f"{arguments.seconds:g} s. Processor time is that of all the system's processes, authority included.", ""]
     lines += [f"- {system.name}: {system.note}" for system in systems]
-    lines += [f"- idle: all systems together took {100 * idle:.1f} % of one core while nobody used them; "
-              f"the machine's load before the run was {load_before:.1f}"]
+    lines += [f"- while nobody used them all systems together took {100 * statistics.median(rest.idle):.1f} % of one core",
+              f"- other programs took {100 * statistics.median(rest.others):.0f} % of the machine: the more, the less do times and rates "
+              "say, and the more does processor time"]
     if rate:
         lines += [f"- {OURS}: {rate:.0f} MB a second of processor time, client and three relays together"]
     lines += [f"- not measured: {reason}" for reason in missing]
@@ -101,13 +113,12 @@ def have_tor():
 
 
 def run(arguments):
-    load_before = os.getloadavg()[0]
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(WebServer())
         systems, missing = bring_up(stack, systems_to_measure(server, arguments.only))
-        idle = idle_share(systems)
-        samples = run_rounds(systems, server, arguments, missing)
-    text = report(samples, systems, missing, idle, load_before, arguments)
+        rest = Rest(systems)
+        samples = run_rounds(systems, server, arguments, missing, rest)
+    text = report(samples, systems, missing, rest, arguments)
     print(text)
     if arguments.write:
         figures.write(arguments.write, text, samples)

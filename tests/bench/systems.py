@@ -200,7 +200,8 @@ class TunicNetwork(System):
     """This project's network, with one of the libraries for its ciphers."""
 
     AUTHORITIES, RELAYS, EXITS = 1, 2, 1
-    UP_S = 120
+    UP_S = 60
+    ATTEMPTS = 2
 
     def __init__(self, aead, place=None):
         super().__init__(place)
@@ -210,14 +211,20 @@ class TunicNetwork(System):
         self.network = os.path.join(self.folder, "net")
 
     def run(self, *words):
+        """Its exit code and words. It is asked to end, not killed: it then stops what it has started."""
         try:
-            done = subprocess.run([f"{BUILD}/tunic-network", *map(str, words)], stdin=subprocess.DEVNULL,
-                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=self.UP_S)
+            child = subprocess.Popen([f"{BUILD}/tunic-network", *map(str, words)], stdin=subprocess.DEVNULL,
+                                     stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
         except OSError as error:
             raise SystemFailed(f"tunic-network: {error.strerror}") from error
-        except subprocess.TimeoutExpired as error:
-            raise SystemFailed(f"tunic-network {words[0]} took longer than {self.UP_S} s") from error
-        return done.returncode, done.stdout.strip()
+        try:
+            said = child.communicate(timeout=self.UP_S)[0].strip()
+        except BaseException as error:
+            child.terminate()
+            said = child.communicate()[0].strip()
+            if not isinstance(error, subprocess.TimeoutExpired):
+                raise
+        return child.returncode, said
 
     def placed(self):
         """The options that put nodes on their hosts, and the client's address there."""
@@ -231,8 +238,14 @@ class TunicNetwork(System):
 
     def up(self):
         options, self.socks = self.placed()
-        code, said = self.run("up", self.network, "--authorities", self.AUTHORITIES, "--relays", self.RELAYS,
-                              "--exits", self.EXITS, "--socks", self.socks, "--aead", self.aead, *options)
+        for attempt in range(1, self.ATTEMPTS + 1):
+            code, said = self.run("up", self.network, "--authorities", self.AUTHORITIES, "--relays", self.RELAYS,
+                                  "--exits", self.EXITS, "--socks", self.socks, "--aead", self.aead, *options)
+            if code == 0:
+                break
+            self.note += f"; attempt {attempt} to start it: {' '.join(said.splitlines()[-2:]) or 'no word'}"
+            say(f"  {self.note}")
+            shutil.rmtree(self.network, ignore_errors=True)
         if code == 0:
             code, said = self.run("wait", self.network)
         if code != 0:

@@ -318,6 +318,7 @@ static void fetcher_event(void *self, instant now, const struct event *event) {
   if (event->kind != EVENT_EOF && event->kind != EVENT_CLOSED) return;
   if (!c->result.done) c->result.ended = now;
   c->result.done = true;
+  c->result.cut_short = event->kind == EVENT_EOF && c->result.replied && c->result.socks_reply == 0 && c->result.got < c->result.want;
   c->result.failed = c->result.failed || c->result.got != c->result.want || c->result.wrong_bytes;
   if (event->kind == EVENT_EOF) app_close(&fetcher->app, c, EFFECT_CLOSE);
   list_leave(&c->ready);

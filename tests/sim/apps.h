@@ -19,7 +19,7 @@ struct fetch_result {
   bool started, replied, done, failed;
   uint8_t socks_reply;
   uint64_t want, got;
-  bool wrong_bytes;
+  bool wrong_bytes, cut_short; /* cut short: a polite end before the last byte, after a good reply */
   instant began, first_byte, ended;
 };
 

@@ -170,6 +170,7 @@ static void play_close(struct scene *scene) {
   struct id id = scene->machine->newest;
   scripted_put(scene->machine, (struct effect){.kind = EFFECT_CLOSE, .id = id});
   expect_peer(scene, peer, "", 0, true);
+  if (!peer->was_cut) fail(scene, "the peer takes the cut for a polite end", "");
   expect_silence(scene); /* the id is dead to the driver, not yet to the machine: no event comes for it */
   scripted_put(scene->machine, (struct effect){.kind = EFFECT_FINISH, .id = id});
   scripted_put(scene->machine, (struct effect){.kind = EFFECT_CLOSE, .id = id});
@@ -200,6 +201,7 @@ static void play_close_flushed(struct scene *scene) {
   scripted_send(scene->machine, scene->machine->newest, bytes, OUTPUT_BYTES);
   scripted_put(scene->machine, (struct effect){.kind = EFFECT_CLOSE_FLUSHED, .id = scene->machine->newest});
   expect_peer(scene, peer, bytes, OUTPUT_BYTES, true);
+  if (peer->was_cut) fail(scene, "the peer was cut off", "");
   scripted_drop(scene->machine, scene->machine->newest);
   expect_silence(scene);
   free(bytes);

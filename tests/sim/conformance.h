@@ -17,6 +17,7 @@ struct conformance_peer {
   uint8_t *in;   /* OUTPUT_BYTES of room */
   size_t in_len;
   bool has_ended; /* the machine's way is over */
+  bool was_cut;   /* by a reset */
 };
 
 /* A driver with two machines of one program, of which the first has the listener, and with peers outside. */

@@ -143,6 +143,7 @@ static void pump(struct loopback *loopback, int i) {
   bool is_full = peer->in_len == OUTPUT_BYTES;
   ssize_t got = recv(loopback->fds[i], is_full ? &more : peer->in + peer->in_len, is_full ? 1 : OUTPUT_BYTES - peer->in_len, MSG_DONTWAIT);
   if (got > 0 && !is_full) peer->in_len += (size_t)got;
+  peer->was_cut = got < 0 && errno == ECONNRESET;
   peer->has_ended = got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
 }
 

@@ -70,7 +70,10 @@ static size_t verb_transmit(void *self, instant now, struct id id, uint8_t *out,
 static void verb_event(void *self, instant now, const struct event *event) {
   struct peer_connection *connection = id_table_get(&((struct simulated *)self)->connections, event->id);
   (void)now;
-  if (connection != NULL && (event->kind == EVENT_EOF || event->kind == EVENT_CLOSED)) connection->peer.has_ended = true;
+  if (connection != NULL && (event->kind == EVENT_EOF || event->kind == EVENT_CLOSED)) {
+    connection->peer.has_ended = true;
+    connection->peer.was_cut = event->kind == EVENT_CLOSED;
+  }
 }
 
 static bool verb_next_ready(void *self, struct id *ret) {

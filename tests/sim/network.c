@@ -55,9 +55,8 @@ static void fill_file(struct network *network) {
   file->is_lab = true;
   file->created = (struct date){network->sim.wall_ms_at_zero};
   file->expires = (struct date){network->sim.wall_ms_at_zero + INT64_C(10) * 365 * 86400 * 1000};
-  if (network->options.production) network_timing_production(&file->timing);
-  else network_timing_lab(&file->timing);
-  if (network->options.interval_ms > 0) file->timing.interval = network->options.interval_ms;
+  network_timing_lab(&file->timing);
+  if (network->options.timing != NULL) file->timing = *network->options.timing;
   file->authority_count = network->options.authorities;
   for (uint32_t i = 0; i < file->authority_count; i++) {
     char name[SIM_NAME_BYTES], host[ADDRESS_TEXT_BYTES];
@@ -254,6 +253,7 @@ static void drop_message(const struct machine_message *message) {
   case SHARD_ONION_KEYS: sodium_free(message->object); return;
   case KEEPER_LINK_CLOSED:
   case KEEPER_FIGURES: free(message->object); return;
+  case KEEPER_UNKNOWN_RELAY: return;
   }
 }
 
@@ -293,6 +293,14 @@ void network_init(struct network *network, uint64_t seed, const struct network_o
     }
     network_start(node);
   }
+}
+
+struct node *network_add_relay(struct network *network, uint32_t index) {
+  struct node *node = add_node(network, NODE_RELAY, "r", index);
+  memcpy(node->self.network, network->file.id, sizeof node->self.network);
+  describe(node);
+  network_start(node);
+  return node;
 }
 
 void network_wipe(struct network *network) {
@@ -357,4 +365,19 @@ static bool all_fetched(struct sim *sim, void *context) {
 
 bool network_run_until_fetched(struct network *network, uint64_t within) {
   return sim_run_until(&network->sim, instant_after(network->sim.now, within), all_fetched, network);
+}
+
+void network_print_status(const struct network *network) {
+  static _Thread_local struct status status;
+  for (struct list_node *n = list_first(&network->nodes); n != NULL; n = list_after(&network->nodes, n)) {
+    struct node *node = LIST_OBJECT(n, struct node, list);
+    struct machine *machine = &node->host->machines[0];
+    if (machine->verbs == NULL || machine->verbs->status == NULL) continue;
+    machine->verbs->status(machine->self, network->sim.now, &status);
+    printf("%-5s %s, %s (%s):", node->host->name, status.ready ? "ready" : "not ready", status.stage_text, outcome_name(status.cause));
+    for (uint32_t i = 0; i < status.figure_count; i++)
+      if (status.figures[i].value > 0) printf(" %s=%llu", status.figures[i].name, (unsigned long long)status.figures[i].value);
+    for (uint32_t i = 0; i < status.text_count; i++) printf(" %s=%s", status.texts[i].name, status.texts[i].value);
+    printf("\n");
+  }
 }

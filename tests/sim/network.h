@@ -46,8 +46,7 @@ struct network_options {
   uint64_t delay;          /* of each host, one way to the core */
   uint64_t bytes_per_s;    /* of each host; 0: no limit */
   uint32_t pool_cells;     /* of each relay's shard; 0: 4096 */
-  bool production;         /* timing */
-  int64_t interval_ms;     /* other than the timing's; 0: the timing's */
+  const struct network_timing *timing; /* NULL: a lab's */
 };
 
 struct network {
@@ -61,6 +60,8 @@ struct network {
 /* Everything is made and started; network_is_consistent is the invariant until another is set. */
 void network_init(struct network *, uint64_t seed, const struct network_options *);
 void network_wipe(struct network *);
+/* One relay more, made and started now. */
+struct node *network_add_relay(struct network *, uint32_t index);
 struct node *network_node(const struct network *, const char *name); /* a1, r1, x1, c1, web, app1 */
 /* kill -9, then a start from what its files hold. */
 void network_kill(struct node *);
@@ -71,6 +72,8 @@ bool network_run_until_ready(struct network *, uint64_t within);
 uint32_t network_fetch(struct network *, uint32_t index, const char *user, uint64_t bytes, bool early);
 bool network_run_until_fetched(struct network *, uint64_t within);
 bool network_client_is_ready(const struct node *);
+/* What each node says of itself. */
+void network_print_status(const struct network *);
 /* Counts agree with what is there. */
 bool network_is_consistent(struct sim *, struct sim_host *);
 

@@ -11,22 +11,6 @@ static void print_line(void *context, enum trace_level level, const char *area, 
   printf("%10.6f %-7s %s: %s\n", (double)(sim->now - 1000 * SECONDS) / 1e9, trace_level_name(level), area, text);
 }
 
-/* What each node says of itself. */
-static void print_status(struct network *network) {
-  static struct status status;
-  for (struct list_node *n = list_first(&network->nodes); n != NULL; n = list_after(&network->nodes, n)) {
-    struct node *node = LIST_OBJECT(n, struct node, list);
-    struct machine *machine = &node->host->machines[0];
-    if (machine->verbs == NULL || machine->verbs->status == NULL) continue;
-    machine->verbs->status(machine->self, network->sim.now, &status);
-    printf("%-5s %s, %s (%s):", node->host->name, status.ready ? "ready" : "not ready", status.stage_text, outcome_name(status.cause));
-    for (uint32_t i = 0; i < status.figure_count; i++)
-      if (status.figures[i].value > 0) printf(" %s=%llu", status.figures[i].name, (unsigned long long)status.figures[i].value);
-    for (uint32_t i = 0; i < status.text_count; i++) printf(" %s=%s", status.texts[i].name, status.texts[i].value);
-    printf("\n");
-  }
-}
-
 int main(int argc, char **argv) {
   struct network_options options = {.authorities = 1, .relays = 3, .exits = 1, .clients = 1, .delay = 10 * MILLISECONDS};
   static struct network network;
@@ -51,7 +35,7 @@ int main(int argc, char **argv) {
   }
   printf("seed %llu: %s; %llu turns, %llu chunks, %llu bytes\n", (unsigned long long)seed, fetched && !network.sim.broken ? "all well" : "BROKEN",
          (unsigned long long)network.sim.turns, (unsigned long long)network.sim.chunks, (unsigned long long)network.sim.bytes);
-  if (!fetched) print_status(&network);
+  if (!fetched) network_print_status(&network);
   network_wipe(&network);
   return fetched ? 0 : 1;
 }

@@ -6,11 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { TRIAL_MOST_S = 120 };
+enum { TRIAL_MOST_S = 120, FAILURES_SHOWN = 8 };
 
 /* ---- a trial ---- */
 
@@ -39,6 +39,7 @@ static void check_bytes(struct trial *trial) {
     for (uint32_t i = 0; node->fetcher != NULL && i < fetcher_count(node->fetcher); i++) {
       const struct fetch_result *result = fetcher_result(node->fetcher, i);
       expect(trial, !result->wrong_bytes && result->got <= result->want, "%s got wrong bytes in fetch %u", node->host->name, i);
+      expect(trial, !result->cut_short, "%s takes the %llu bytes of fetch %u for all there are", node->host->name, (unsigned long long)result->got, i);
     }
   }
 }
@@ -56,12 +57,13 @@ void trial_stop(struct trial *trial) {
 bool expect(struct trial *trial, bool holds, const char *format, ...) {
   va_list arguments;
   if (holds) return true;
-  trial->failures++;
+  if (++trial->failures > FAILURES_SHOWN) return false;
   printf("  at %.3f s: ", (double)(trial->network.sim.now - 1000 * SECONDS) / 1e9);
   va_start(arguments, format);
   vprintf(format, arguments);
   va_end(arguments);
   printf("\n");
+  if (trial->failures == 1 && trial->is_open) network_print_status(&trial->network);
   return false;
 }
 
@@ -81,6 +83,17 @@ void node_status(const struct node *node, struct status *ret) {
   const struct machine *machine = &node->host->machines[0];
   memset(ret, 0, sizeof *ret);
   if (machine->verbs != NULL && machine->verbs->status != NULL) machine->verbs->status(machine->self, node->network->sim.now, ret);
+}
+
+enum outcome node_cause(const struct node *node) {
+  static _Thread_local struct status status;
+  node_status(node, &status);
+  return status.cause;
+}
+
+uint64_t node_epoch(const struct node *node) {
+  const struct consensus *consensus = node_consensus(node);
+  return consensus == NULL ? 0 : consensus_header(consensus)->epoch;
 }
 
 uint64_t node_figure(const struct node *node, const char *name) {
@@ -119,6 +132,16 @@ bool trial_fetches(struct trial *trial, uint32_t index, const char *user, uint64
   return result->done && !result->failed;
 }
 
+void trial_expect_service(struct trial *trial, uint32_t index, uint64_t duration, uint64_t pause) {
+  instant end = instant_after(trial->network.sim.now, duration);
+  for (uint32_t i = 0; trial->network.sim.now < end && trial->failures == 0; i++) {
+    char user[16];
+    snprintf(user, sizeof user, "s%u", i % 3);
+    expect(trial, trial_fetches(trial, index, user, 1 + trial_draw(trial, 300000), 60 * SECONDS), "app%u: a fetch failed", index);
+    sim_run_for(&trial->network.sim, pause);
+  }
+}
+
 bool trial_run_until_client(struct trial *trial, const struct node *client, bool ready, uint64_t within) {
   instant late = instant_after(trial->network.sim.now, within);
   while (network_client_is_ready(client) != ready && trial->network.sim.now < late && !trial->network.sim.broken)
@@ -130,10 +153,27 @@ static bool all_have_decided(struct trial *trial, uint64_t epoch) {
   for (uint32_t i = 1; i <= trial->network.options.authorities; i++) {
     const struct node *node = trial_node(trial, "a", i);
     if (node->authority == NULL) continue;
-    const struct consensus *consensus = node_consensus(node);
-    if (consensus == NULL || consensus_header(consensus)->epoch < epoch) return false;
+    if (node_epoch(node) < epoch) return false;
   }
   return true;
+}
+
+static bool all_agree_on(struct trial *trial, const struct node *relay, bool listed) {
+  for (uint32_t i = 1; i <= trial->network.options.authorities; i++) {
+    const struct node *node = trial_node(trial, "a", i);
+    if (node->authority == NULL) continue;
+    const struct consensus *consensus = node_consensus(node);
+    const struct relay_entry *entry = consensus == NULL ? NULL : consensus_find(consensus, relay->self.identity);
+    if ((entry != NULL && (entry->flags & RELAY_RUNNING) != 0) != listed) return false;
+  }
+  return true;
+}
+
+bool trial_run_until_listed(struct trial *trial, const struct node *relay, bool listed, uint64_t within) {
+  instant late = instant_after(trial->network.sim.now, within);
+  while (!all_agree_on(trial, relay, listed) && trial->network.sim.now < late && !trial->network.sim.broken)
+    sim_run_for(&trial->network.sim, 100 * MILLISECONDS);
+  return all_agree_on(trial, relay, listed);
 }
 
 bool trial_run_until_epoch(struct trial *trial, uint64_t epoch, uint64_t within) {
@@ -181,23 +221,24 @@ static bool is_wanted(const struct scenario *scenario, int argc, char **argv) {
   return argc == 1;
 }
 
-static double seconds_now(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+/* Processor time of all trials so far: what a scenario costs, whoever else uses the machine. */
+static double seconds_spent(void) {
+  struct rusage usage;
+  getrusage(RUSAGE_CHILDREN, &usage);
+  return (double)usage.ru_utime.tv_sec + (double)usage.ru_stime.tv_sec + (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
 static void run_scenario(const struct scenario *scenario, uint32_t *passed, uint32_t *failed) {
   const char *seed = getenv("TUNIC_SEED"), *seeds = getenv("TUNIC_SEEDS");
   uint64_t first = seed == NULL ? 1 : strtoull(seed, NULL, 10), count = seeds == NULL ? scenario->seeds : strtoull(seeds, NULL, 10);
-  double began = seconds_now();
+  double before = seconds_spent();
   if (seed != NULL) count = 1;
   for (uint64_t i = 0; i < count; i++) *(passes(scenario, first + i) ? passed : failed) += 1;
-  printf("%-28s %3llu seeds %6.1f s\n", scenario->name, (unsigned long long)count, seconds_now() - began);
+  printf("%-28s %3llu seeds %6.1f s of processor time\n", scenario->name, (unsigned long long)count, seconds_spent() - before);
 }
 
 int main(int argc, char **argv) {
-  const struct scenario *const groups[] = {scenarios_traffic};
+  const struct scenario *const groups[] = {scenarios_traffic, scenarios_directory, scenarios_client, scenarios_attack, scenarios_many};
   uint32_t passed = 0, failed = 0;
   for (size_t i = 0; i < sizeof groups / sizeof *groups; i++)
     for (const struct scenario *scenario = groups[i]; scenario->name != NULL; scenario++)

@@ -33,6 +33,7 @@ uint64_t trial_draw(struct trial *, uint64_t below);
 struct node *trial_node(struct trial *, const char *prefix, uint32_t index);
 /* What a node says of itself. The figure: 0 if it has none of this name; the text: "" . */
 void node_status(const struct node *, struct status *ret);
+enum outcome node_cause(const struct node *);
 uint64_t node_figure(const struct node *, const char *name);
 const char *node_text(const struct node *, const char *name);
 /* The n-th relay of a client's newest path, from 0: guard, middle, exit; NULL: there is no path yet. */
@@ -41,8 +42,14 @@ struct node *client_path_node(struct trial *, const struct node *client, uint32_
 /* Fetches by the application of client `index` and waits for them; true if every byte of all its fetches since came right. */
 bool trial_fetches(struct trial *, uint32_t index, const char *user, uint64_t bytes, uint64_t within);
 const struct fetch_result *trial_result(struct trial *, uint32_t index, uint32_t fetch);
+/* Fetches now and then for so long; each must come whole. Nobody's readiness is asked for. */
+void trial_expect_service(struct trial *, uint32_t index, uint64_t duration, uint64_t pause);
 /* Runs until the client says it is ready, or is not. */
 bool trial_run_until_client(struct trial *, const struct node *client, bool ready, uint64_t within);
+/* The newest epoch that an authority or any other node holds. */
+uint64_t node_epoch(const struct node *);
+/* Whether every authority that is up lists this relay as running, or none does. */
+bool trial_run_until_listed(struct trial *, const struct node *relay, bool listed, uint64_t within);
 /* Runs until every authority that is up has decided this epoch or a later one. */
 bool trial_run_until_epoch(struct trial *, uint64_t epoch, uint64_t within);
 

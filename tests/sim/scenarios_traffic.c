@@ -2,9 +2,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "relay/shard_internal.h"
 #include "tests/sim/scenario.h"
 
 static const struct network_options SMALL = {.authorities = 1, .relays = 3, .exits = 1, .clients = 1, .delay = 10 * MILLISECONDS};
+
+static uint64_t shard_cells_sent(const struct shard *shard) {
+  return shard->trunks.cells_sent;
+}
 
 static void expect_all_fetched(struct trial *trial, uint64_t within) {
   expect(trial, network_run_until_fetched(&trial->network, within), "a transfer has not ended");
@@ -39,6 +44,23 @@ static void carries(struct trial *trial) {
   expect(trial, built >= 22, "only %llu circuits for 22 isolations", (unsigned long long)built);
 }
 
+/* Relays of two shards: links and the circuits over them are spread, and every byte arrives. */
+static void shards_carry(struct trial *trial) {
+  struct network_options options = SMALL;
+  options.shards = 2;
+  options.clients = 4;
+  trial_start(trial, &options);
+  if (!expect(trial, network_run_until_ready(&trial->network, 60 * SECONDS), "a client is not ready")) return;
+  for (uint32_t client = 1; client <= options.clients; client++) begin_mixed_load(trial, client);
+  expect_all_fetched(trial, 2 * MINUTES);
+  uint32_t spread = 0;
+  for (struct list_node *n = list_first(&trial->network.nodes); n != NULL; n = list_after(&trial->network.nodes, n)) {
+    const struct node *node = LIST_OBJECT(n, struct node, list);
+    if (node->keeper != NULL) spread += shard_cells_sent(node->shards[0]) > 1000 && shard_cells_sent(node->shards[1]) > 1000;
+  }
+  expect(trial, spread >= 2, "only %u relays carried cells in both shards", spread);
+}
+
 struct footprint { uint64_t digest, turns, chunks, bytes; };
 
 static struct footprint run_once(struct trial *trial, const struct network_options *options) {
@@ -68,6 +90,7 @@ static void repeats(struct trial *trial) {
 
 const struct scenario scenarios_traffic[] = {
     {"carries", 4, carries},
+    {"shards-carry", 2, shards_carry},
     {"repeats", 1, repeats},
     {NULL, 0, NULL},
 };

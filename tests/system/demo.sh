@@ -3,11 +3,11 @@
 # after the transfer, with the transfer's status. Everything it starts it stops, by process id.
 #
 #   demo.sh BUILD     BUILD has the programs
-#   AUTHORITIES=1 RELAYS=3 EXITS=1 SOCKS=127.0.0.1:9150 PORT_BASE=9300 BYTES=20000000 FOLDER=demo
+#   AUTHORITIES=4 RELAYS=3 EXITS=1 SOCKS=127.0.0.1:9150 PORT_BASE=9300 BYTES=20000000 FOLDER=demo
 set -eu
 build=$1
 folder=${FOLDER:-demo} socks=${SOCKS:-127.0.0.1:9150} bytes=${BYTES:-20000000}
-authorities=${AUTHORITIES:-1} relays=${RELAYS:-3} exits=${EXITS:-1}
+authorities=${AUTHORITIES:-4} relays=${RELAYS:-3} exits=${EXITS:-1}
 network=$build/tunic-network
 web_server='' started='' pause=''
 

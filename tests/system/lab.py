@@ -67,10 +67,14 @@ class Lab:
         return run("tunic-network", "down", self.folder)
 
     def __enter__(self):
-        code, said = self.up()
-        if code != 0:
+        try:
+            code, said = self.up()
+            if code != 0:
+                raise RuntimeError(f"up ended with {code}:\n{said}")
+        except BaseException:
+            self.show_logs()
             self.clear()
-            raise RuntimeError(f"up ended with {code}:\n{said}")
+            raise
         return self
 
     def __exit__(self, kind, *_):

@@ -242,6 +242,13 @@ def garbage_at_every_port_disturbs_nobody(net):
     bytes_come_down_as_they_are(net)
 
 
+def relays_keep_up_with_the_directory(net):
+    def epochs():
+        return [net.status(name)["figures"].get("epoch", 0) for name in ("r1", "r2", "r3", "x1")]
+    newest = max(epochs())
+    wait_until(lambda: min(epochs()) > newest, 30, f"all relays hold an epoch after {newest}")
+
+
 def killed_nodes_come_back(net):
     for name in ("c1", "x1", "r1"):
         net.kill_and_restart(name)
@@ -283,7 +290,7 @@ ON_ONE_NETWORK = (
     bytes_come_down_as_they_are, bytes_go_up_as_they_are_and_a_half_close_is_one, many_streams_at_once_do_not_mix,
     a_name_is_looked_up_at_the_exit, failures_have_their_replies, status_tells_role_readiness_and_path,
     up_twice_leaves_the_first_alone, a_taken_port_is_named_and_nothing_is_left, two_processes_never_share_a_folder,
-    garbage_at_every_port_disturbs_nobody, killed_nodes_come_back, down_stops_what_up_started_and_nothing_else,
+    garbage_at_every_port_disturbs_nobody, relays_keep_up_with_the_directory, killed_nodes_come_back, down_stops_what_up_started_and_nothing_else,
 )
 
 
@@ -400,7 +407,7 @@ def main():
                 tally.run(test, net)
             if tally.failed:
                 net.show_logs()
-    except RuntimeError as failure:
+    except (RuntimeError, subprocess.TimeoutExpired) as failure:
         print(f"FAIL  {failure}")
         tally.failed += 1
     print(f"{tally.passed} passed, {tally.failed} failed")

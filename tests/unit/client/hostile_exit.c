@@ -228,3 +228,17 @@ Test(hostile_exit, an_exit_that_never_answers_is_given_up) {
   cr_expect_eq(out[1], 6);
   hostile_path_wipe(&path);
 }
+
+Test(hostile_exit, circuits_that_are_built_to_die_are_not_built_faster_for_it) {
+  static const uint8_t closed[] = {MESSAGE_CLOSED, 0, 1, OUTCOME_TOO_BUSY};
+  hostile_path_init(&path);
+  for (int i = 0; i < 3000; i++) {
+    hostile_path_run(&path, 100 * MILLISECONDS);
+    for (int k = 0; k < HOSTILE_CIRCUITS_MAX; k++)
+      if (path.circuits[k].built == 3) hostile_path_say(&path, &path.circuits[k], 2, ONION_FOR_YOU, closed, sizeof closed);
+  }
+  cr_expect_gt(hostile_path_figure(&path, "circuits_died"), 20);
+  cr_expect_lt(hostile_path_figure(&path, "circuits_built"), 150, "in five minutes: %llu", (unsigned long long)hostile_path_figure(&path, "circuits_built"));
+  cr_expect_eq(path.links, 1, "and the guard stays");
+  hostile_path_wipe(&path);
+}

@@ -42,6 +42,7 @@ void hostile_path_init(struct hostile_path *path) {
   (void)started;
   memset(path, 0, sizeof *path);
   path->now = 1000 * SECONDS;
+  path->circuits_most = HOSTILE_CIRCUITS_MAX;
   memset(path->secret, 9, sizeof path->secret);
   path->file = (struct network_file){.serial = 1, .authority_count = 1};
   network_timing_production(&path->file.timing);
@@ -134,7 +135,7 @@ static bool answer(struct hostile_path *path, struct hostile_circuit *circuit, c
 static void take_create(struct hostile_path *path, const struct delivery *delivery) {
   uint8_t reply[CIRCUIT_HANDSHAKE_REPLY_BYTES];
   struct hostile_circuit *circuit = NULL;
-  for (int i = 0; i < HOSTILE_CIRCUITS_MAX; i++)
+  for (int i = 0; i < path->circuits_most; i++)
     if (path->circuits[i].side.state == SIDE_NONE) circuit = &path->circuits[i];
   if (circuit == NULL) {
     trunk_refuse(path->trunk, delivery->circuit);

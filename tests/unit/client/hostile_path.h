@@ -39,6 +39,7 @@ struct hostile_path {
   struct id link;         /* the client's name for it */
   uint8_t secret[X25519_BYTES], guard[IDENTITY_BYTES];
   struct hostile_circuit circuits[HOSTILE_CIRCUITS_MAX];
+  int circuits_most;      /* the rest is refused */
   bool silent;            /* answers no CREATE and no EXTEND */
   bool lies;              /* answers with a reply that no key made */
   uint32_t links;         /* made since the beginning */

@@ -23,6 +23,7 @@ void sample_network(struct network_file *ret, uint32_t n) {
   snprintf(ret->name, sizeof ret->name, "sample");
   sample_bytes(ret->id, 'n', 0);
   ret->serial = 1;
+  ret->starts = 1;
   ret->is_lab = true;
   ret->created = sample_date("2026-11-22T20:57:20.123Z");
   ret->expires = sample_date("2027-11-22T00:00:00.000Z");

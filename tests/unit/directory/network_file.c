@@ -190,6 +190,8 @@ Test(network_file, next_serial_needs_both_quorums) {
   /* a0 and a1 stay, a4 to a6 come for a2 and a3. */
   sample_network(&network, 7);
   network.serial = 2;
+  network.starts = 10;
+  memcpy(network.previous, old.digest, DIGEST_BYTES);
   memmove(&network.authorities[2], &network.authorities[4], 3 * sizeof network.authorities[0]);
   network.authority_count = 5;
   size_t unsigned_len = network_file_format(&network, text, sizeof text);

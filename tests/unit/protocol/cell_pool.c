@@ -7,7 +7,7 @@
 #include "protocol/poison.h"
 #include "tests/unit/seed.h"
 
-enum { SLAB_CELLS = 64, LIMIT = 1000, STEPS = 60000 };
+enum { SLAB_CELLS = 64, SPARE_SLABS = 16, SLABS = SPARE_SLABS + 4, LIMIT = 1000, STEPS = 60000 };
 static const size_t AMPLE = 1 << 30;
 
 /* What one slab costs the budget, seen from outside. */
@@ -55,26 +55,23 @@ Test(cell_pool, stops_where_the_process_stops) {
   cell_pool_free(other);
 }
 
-Test(cell_pool, idle_slabs_go_back_but_one) {
+Test(cell_pool, idle_slabs_go_back_but_some) {
   struct memory_budget budget;
-  struct cell *cells[4 * SLAB_CELLS];
+  static struct cell *cells[SLABS * SLAB_CELLS];
   size_t slab = slab_bytes();
   memory_budget_init(&budget, AMPLE);
-  struct cell_pool *pool = cell_pool_new(&budget, LIMIT);
-  for (int i = 0; i < 4 * SLAB_CELLS; i++) cr_assert((cells[i] = cell_pool_take(pool)));
-  cr_assert(memory_budget_used(&budget) == 4 * slab);
-  for (int i = 0; i < 4 * SLAB_CELLS; i++) cell_pool_give(pool, cells[i]);
-  cr_assert(memory_budget_used(&budget) == slab, "one stays, for the next burst");
-  /* At a slab's edge, taking and giving do not ask the system each time. */
-  cr_assert((cells[0] = cell_pool_take(pool)));
-  for (int i = 1; i < SLAB_CELLS; i++) cr_assert(cell_pool_take(pool));
+  struct cell_pool *pool = cell_pool_new(&budget, SLABS * SLAB_CELLS);
+  for (int i = 0; i < SLABS * SLAB_CELLS; i++) cr_assert((cells[i] = cell_pool_take(pool)));
+  cr_assert(memory_budget_used(&budget) == SLABS * slab);
+  for (int i = 0; i < SLABS * SLAB_CELLS; i++) cell_pool_give(pool, cells[i]);
+  cr_assert(memory_budget_used(&budget) == SPARE_SLABS * slab, "some stay, for the next burst");
+  /* The next burst does not ask the system. */
   int64_t blocks = failing_allocator_live();
-  for (int i = 0; i < 10; i++) {
-    struct cell *beyond = cell_pool_take(pool);
-    cr_assert(beyond && failing_allocator_live() == blocks + 1);
-    cell_pool_give(pool, beyond);
-    cr_assert(memory_budget_used(&budget) == 2 * slab);
+  for (int burst = 0; burst < 3; burst++) {
+    for (int i = 0; i < SPARE_SLABS * SLAB_CELLS; i++) cr_assert((cells[i] = cell_pool_take(pool)));
+    for (int i = 0; i < SPARE_SLABS * SLAB_CELLS; i++) cell_pool_give(pool, cells[i]);
   }
+  cr_assert(failing_allocator_live() == blocks);
   cell_pool_free(pool);
   cr_assert(memory_budget_used(&budget) == 0);
 }
@@ -135,7 +132,7 @@ Test(cell_pool, no_cell_touches_another) {
     check_filled(cells[count], marks[count]);
     cell_pool_give(pool, cells[count]);
   }
-  cr_assert(memory_budget_used(&budget) == slab);
+  cr_assert(memory_budget_used(&budget) <= SPARE_SLABS * slab);
   cell_pool_free(pool);
 }
 

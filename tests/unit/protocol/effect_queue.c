@@ -10,8 +10,7 @@ Test(effect_queue, gives_effects_back_whole_and_in_order) {
   struct effect effect;
   cr_assert(!effect_queue_take(&queue, &effect));
   for (uint32_t i = 0; i < 5; i++) {
-    struct effect put = {.kind = EFFECT_RESOLVE, .id = {i, 1}, .to = i, .message = {.value = i * 7}};
-    strcpy(put.name, "www.example");
+    struct effect put = {.kind = EFFECT_RESOLVE, .id = {i, 1}, .to = i, .message = {.value = i * 7}, .name = "www.example"};
     cr_assert(effect_queue_put(&queue, &put) && queue.count == i + 1);
     memset(&put, 0xff, sizeof put);
   }

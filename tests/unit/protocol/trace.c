@@ -1,6 +1,7 @@
 #include "protocol/trace.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
 struct heard {
@@ -13,8 +14,8 @@ static void hear(void *context, enum trace_level level, const char *area, const 
   struct heard *heard = context;
   heard->count++;
   heard->level = level;
-  strcpy(heard->area, area);
-  strcpy(heard->text, text);
+  snprintf(heard->area, sizeof heard->area, "%s", area);
+  snprintf(heard->text, sizeof heard->text, "%s", text);
 }
 
 Test(trace, hands_formatted_lines_up_to_its_level_to_the_sink) {

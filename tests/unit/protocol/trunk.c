@@ -273,3 +273,32 @@ Test(trunk, who_stands_still_longest_is_named_first) {
   cr_assert_eq(longest->owner.slot, 0);
   pair_free(pair);
 }
+
+/* [MSG-3] Each date can write a warning for people to read. */
+Test(trunk, a_date_is_told_once) {
+  struct pair *pair = pair_new();
+  trunk_tell_time(pair->relay.trunk, (struct date){1000});
+  settle(pair);
+  cr_assert_eq(pair->client.outcome, OUTCOME_OK);
+  trunk_tell_time(pair->relay.trunk, (struct date){2000});
+  settle(pair);
+  cr_assert_eq(pair->client.outcome, OUTCOME_PROTOCOL_VIOLATION);
+  pair_free(pair);
+}
+
+/* Cells that open circuits are freed by no eviction: who takes none of them holds few, and not for long. */
+Test(trunk, a_neighbour_that_takes_nothing_loses_the_link) {
+  struct pair *pair = pair_new();
+  settle(pair);
+  cr_assert_eq(trunk_close_deadline(pair->client.trunk), INSTANT_NEVER);
+  struct cell_create create = {.handshake_type = 1, .request = pair->request};
+  uint32_t begun = 0;
+  struct trunk_side *sides = calloc(POOL_CELLS, sizeof *sides);
+  cr_assert_not_null(sides);
+  while (begun < POOL_CELLS && trunk_begin(pair->client.trunk, &sides[begun], pair->now, &create)) begun++;
+  cr_assert_eq(begun, LIMIT_CONTROL_QUEUED_PER_LINK);
+  cr_assert_eq(trunk_close_deadline(pair->client.trunk), pair->now + LIMIT_CLOSE_ANSWER_TIME);
+  for (uint32_t i = 0; i < begun; i++) trunk_detach(&sides[i]);
+  pair_free(pair);
+  free(sides);
+}

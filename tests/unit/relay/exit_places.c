@@ -1,0 +1,103 @@
+/* Where an exit connects: never back into the network, by whatever name its relays' places are called. */
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "tests/unit/relay/shard_bench.h"
+
+struct scene { struct bench *bench; struct bench_circuit *circuit; uint16_t stream; };
+
+static struct scene scene_new(void) {
+  struct scene scene = {.bench = bench_new()};
+  bench_link(scene.bench, END_FIRST_NODE);
+  scene.circuit = bench_open(scene.bench, END_FIRST_NODE, LIMIT_EXIT_PLACE);
+  return scene;
+}
+
+/* What becomes of a BEGIN: OK if the exit connects, else the cause of END. */
+static enum outcome begin(struct scene *scene, const struct target *target) {
+  uint8_t body[TARGET_MAX_BYTES];
+  uint32_t connects = scene->bench->connects;
+  bench_message(scene->bench, scene->circuit, MESSAGE_BEGIN, ++scene->stream, body, target_encode(target, body));
+  bench_run(scene->bench);
+  cr_assert_not(scene->circuit->closed, "a refusal is the stream's, not the circuit's");
+  if (scene->bench->connects > connects) return OUTCOME_OK;
+  return (enum outcome)bench_ended(scene->circuit, scene->stream);
+}
+
+static struct target ipv4(const struct address *address, uint16_t port) {
+  struct target target = {.kind = TARGET_IPV4, .port = port};
+  memcpy(target.address, address->bytes, 4);
+  return target;
+}
+
+static struct target within_ipv6(const struct address *address, const uint8_t prefix[12], uint16_t port) {
+  struct target target = {.kind = TARGET_IPV6, .port = port};
+  memcpy(target.address, prefix, 12);
+  memcpy(target.address + 12, address->bytes, 4);
+  return target;
+}
+
+Test(exit_places, no_relay_of_the_consensus_is_connected_to) {
+  struct scene scene = scene_new();
+  for (int i = 0; i < BENCH_RELAYS; i++) {
+    const struct address *place = &scene.bench->addresses[i];
+    struct target target = ipv4(place, place->port);
+    cr_assert_eq(begin(&scene, &target), OUTCOME_REFUSED_BY_POLICY, "relay %d (0: the exit itself)", i);
+    target.port = 80;
+    cr_assert_eq(begin(&scene, &target), OUTCOME_OK, "another port of its host is as any other");
+  }
+  bench_free(scene.bench);
+}
+
+Test(exit_places, nor_by_its_ipv4_address_within_ipv6) {
+  static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff}, nat64[12] = {0x00, 0x64, 0xff, 0x9b};
+  struct scene scene = scene_new();
+  for (int i = 0; i < BENCH_RELAYS; i++) {
+    const struct address *place = &scene.bench->addresses[i];
+    struct target target = within_ipv6(place, mapped, place->port);
+    cr_assert_eq(begin(&scene, &target), OUTCOME_REFUSED_BY_POLICY, "relay %d, mapped", i);
+    target = within_ipv6(place, nat64, place->port);
+    cr_assert_eq(begin(&scene, &target), OUTCOME_REFUSED_BY_POLICY, "relay %d, through NAT64", i);
+    target.port = 80;
+    cr_assert_eq(begin(&scene, &target), OUTCOME_OK);
+  }
+  bench_free(scene.bench);
+}
+
+Test(exit_places, nor_by_a_name_that_resolves_to_it) {
+  struct target target = {.kind = TARGET_NAME, .name_len = 4, .name = "a.bc"};
+  struct scene scene = scene_new();
+  target.port = scene.bench->addresses[0].port;
+  cr_assert_eq(begin(&scene, &target), 0, "it is looked up first");
+  struct event event = {.kind = EVENT_RESOLVED, .id = scene.bench->stream, .address_count = 2};
+  event.addresses[0] = scene.bench->addresses[0];
+  event.addresses[1] = scene.bench->addresses[END_NEXT];
+  event.addresses[0].port = event.addresses[1].port = 0;
+  bench_event(scene.bench, &event);
+  bench_run(scene.bench);
+  cr_assert_eq(scene.bench->connects, 0);
+  cr_assert_eq(bench_ended(scene.circuit, scene.stream), OUTCOME_REFUSED_BY_POLICY);
+
+  cr_assert_eq(begin(&scene, &target), 0);
+  event.id = scene.bench->stream;
+  event.addresses[1] = (struct address){.family = ADDRESS_IPV4, .bytes = {93, 184, 216, 34}};
+  bench_event(scene.bench, &event);
+  bench_run(scene.bench);
+  cr_assert_eq(scene.bench->connects, 1, "another address of the same name may be");
+  cr_assert_eq(scene.bench->to.bytes[0], 93);
+  bench_free(scene.bench);
+}
+
+Test(exit_places, a_name_tells_no_private_address) {
+  static const uint8_t target[] = {0, 0, TARGET_NAME, 4, 'a', '.', 'b', 'c'};
+  struct scene scene = scene_new();
+  bench_message(scene.bench, scene.circuit, MESSAGE_RESOLVE, 1, target, sizeof target);
+  bench_run(scene.bench);
+  struct event event = {.kind = EVENT_RESOLVED, .id = scene.bench->stream, .address_count = 1};
+  event.addresses[0] = (struct address){.family = ADDRESS_IPV4, .bytes = {192, 168, 0, 1}};
+  bench_event(scene.bench, &event);
+  bench_run(scene.bench);
+  cr_assert_eq(bench_heard(scene.circuit, MESSAGE_RESOLVED), 0);
+  cr_assert_eq(bench_ended(scene.circuit, 1), OUTCOME_NAME_NOT_FOUND);
+  bench_free(scene.bench);
+}
