@@ -12,6 +12,10 @@
 
 enum { TRIAL_MOST_S = 120, FAILURES_SHOWN = 8 };
 
+const struct network_timing calm_timing = {.interval = 10 * 1000, .valid = 10 * 60 * 1000, .early_gap = 500, .view_first = 1000,
+                                           .view_most = 5 * 1000, .fetch_spread = 2 * 1000, .onion_rotation = 60 * 60 * 1000,
+                                           .probe_interval = 5 * 1000};
+
 /* ---- a trial ---- */
 
 static void print_line(void *context, enum trace_level level, const char *area, const char *text) {

@@ -22,6 +22,8 @@ struct scenario { const char *name; uint32_t seeds; void (*run)(struct trial *);
 
 extern const struct scenario scenarios_traffic[], scenarios_directory[], scenarios_client[], scenarios_attack[], scenarios_many[];
 
+/* A lab's, but its authorities talk less, which is most of what a quiet network costs to simulate. */
+extern const struct network_timing calm_timing;
 /* Begins the network of the trial's seed. After every turn: counts agree, one consensus for an epoch, nobody goes back. */
 void trial_start(struct trial *, const struct network_options *);
 /* Nobody got a wrong byte and nothing of the above broke; then the network is gone. */

@@ -62,7 +62,7 @@ static void flip(struct sim *sim, struct sim_host *from, struct sim_host *to, ui
 
 /* ATTACKS 1: one bit changed anywhere ends a link, and nothing else ever comes of it. */
 static void bits_flipped(struct trial *trial) {
-  static const struct network_options options = {.authorities = 4, .relays = 4, .exits = 2, .clients = 2, .delay = 10 * MILLISECONDS};
+  static const struct network_options options = {.authorities = 4, .relays = 4, .exits = 2, .clients = 2, .delay = 10 * MILLISECONDS, .timing = &calm_timing};
   if (!start_ready(trial, &options)) return;
   trial->network.sim.tamper = flip;
   for (uint32_t i = 0; i < 60; i++) {
@@ -76,7 +76,7 @@ static void bits_flipped(struct trial *trial) {
 /* ATTACKS 2, 30: connections end at any moment, with whatever is on its way. */
 static void connections_cut(struct trial *trial) {
   static const struct network_options options = {.authorities = 4, .relays = 4, .exits = 2, .clients = 2, .shards = 2, .delay = 10 * MILLISECONDS,
-                                                 .bytes_per_s = 5000000};
+                                                 .bytes_per_s = 5000000, .timing = &calm_timing};
   if (!start_ready(trial, &options)) return;
   for (uint32_t i = 0; i < 100; i++) {
     if (i % 4 == 0) begin_fetches(trial, 1000000);
@@ -147,7 +147,7 @@ static void reader_sleeps(struct trial *trial) {
 /* ATTACKS 11: two hundred streams whose client takes nothing from its guard any more. */
 static void sniper(struct trial *trial) {
   if (!start_ready(trial, &NARROW)) return;
-  begin_deaf_streams(trial, 200, 3000000);
+  begin_deaf_streams(trial, 200, 1000000);
   sim_run_for(&trial->network.sim, (500 + trial_draw(trial, 3000)) * MILLISECONDS);
   sim_set_cut(network_node(&trial->network, "c1")->host, true);
   for (uint32_t i = 0; i < 10 && pools_within_limits(trial, NARROW_BYTES); i++) sim_run_for(&trial->network.sim, SECONDS);
@@ -164,7 +164,8 @@ static void sniper(struct trial *trial) {
 
 /* ATTACKS 31: any node dies at any moment and starts from its files. Clients too, whose applications see a reset. */
 static void kill_nine(struct trial *trial) {
-  static const struct network_options options = {.authorities = 4, .relays = 5, .exits = 2, .clients = 2, .shards = 2, .delay = 10 * MILLISECONDS};
+  static const struct network_options options = {.authorities = 4, .relays = 5, .exits = 2, .clients = 2, .shards = 2, .delay = 10 * MILLISECONDS,
+                                                 .timing = &calm_timing};
   if (!start_ready(trial, &options)) return;
   instant end = instant_after(trial->network.sim.now, 3 * MINUTES);
   for (uint32_t i = 0; trial->network.sim.now < end && !trial->network.sim.broken; i++) {
@@ -183,9 +184,9 @@ static void kill_nine(struct trial *trial) {
 
 const struct scenario scenarios_attack[] = {
     {"bits-flipped", 3, bits_flipped},
-    {"connections-cut", 4, connections_cut},
+    {"connections-cut", 3, connections_cut},
     {"reader-sleeps", 2, reader_sleeps},
-    {"sniper", 3, sniper},
-    {"kill-nine", 3, kill_nine},
+    {"sniper", 2, sniper},
+    {"kill-nine", 2, kill_nine},
     {NULL, 0, NULL},
 };

@@ -67,11 +67,11 @@ static void middles_break_circuits(struct trial *trial) {
   const struct node *guard = start_with_guard(trial);
   if (guard == NULL) return;
   struct node *client = network_node(&trial->network, "c1");
-  for (uint32_t i = 0; i < 40; i++) {
+  for (uint32_t i = 0; i < 30; i++) {
     char user[16];
     snprintf(user, sizeof user, "cut%u", i);
-    network_fetch(&trial->network, 1, user, 2000000, false);
-    sim_run_for(&trial->network.sim, (300 + trial_draw(trial, 700)) * MILLISECONDS);
+    network_fetch(&trial->network, 1, user, 700000, false);
+    sim_run_for(&trial->network.sim, (200 + trial_draw(trial, 500)) * MILLISECONDS);
     for (struct list_node *n = list_first(&trial->network.nodes); n != NULL; n = list_after(&trial->network.nodes, n)) {
       struct node *node = LIST_OBJECT(n, struct node, list);
       bool is_relay = node->role == NODE_RELAY || node->role == NODE_EXIT;

@@ -29,7 +29,9 @@ static void set_cut(struct trial *trial, bool cut) {
 
 /* ATTACKS 20: the network goes on with the last consensus; voting resumes by itself. */
 static void authorities_flooded(struct trial *trial) {
-  if (!start_ready(trial, &FOUR)) return;
+  struct network_options options = FOUR;
+  options.timing = &calm_timing;
+  if (!start_ready(trial, &options)) return;
   uint64_t epoch = trial->watch.newest;
   set_cut(trial, true);
   trial_expect_service(trial, 1, 4 * MINUTES, 20 * SECONDS);
@@ -153,7 +155,7 @@ static void authority_clock_is_off(struct trial *trial) {
 }
 
 const struct scenario scenarios_directory[] = {
-    {"authority-killed", 3, authority_killed},
+    {"authority-killed", 2, authority_killed},
     {"authorities-flooded", 2, authorities_flooded},
     {"authority-cut-off", 1, authority_cut_off},
     {"relays-come-and-go", 2, relays_come_and_go},
