@@ -144,7 +144,7 @@ def main():
     parser.add_argument("--checks", nargs="*", default=[], help="scripts that run side by side with the programs")
     parser.add_argument("--scripts", nargs="*", default=[], help="scripts that run one after another, alone")
     parser.add_argument("--limit", type=float, default=300, help="seconds for one program")
-    parser.add_argument("--deadline", type=float, default=300, help="seconds for all of them, without the build")
+    parser.add_argument("--deadline", type=float, default=900, help="seconds for all of them, without the build")
     arguments = parser.parse_args()
     if not build(arguments.build):
         print("0 passed, 1 failed")
