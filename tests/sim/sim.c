@@ -125,12 +125,13 @@ void sim_poke(struct sim_host *host, uint32_t machine) {
 }
 
 void sim_cut_connections(struct sim_host *host, struct sim_host *other) {
-  struct list_node *next;
-  for (struct list_node *node = list_first(&host->endpoints); node != NULL; node = next) {
+  struct list_node *node = list_first(&host->endpoints);
+  while (node != NULL) {
     struct sim_endpoint *endpoint = LIST_OBJECT(node, struct sim_endpoint, of_host);
-    next = list_after(&host->endpoints, node);
-    if (endpoint->peer != NULL && (other == NULL || endpoint->peer->host == other))
-      wire_close(endpoint, OUTCOME_CONNECTION_RESET, true);
+    bool is_meant = endpoint->peer != NULL && (other == NULL || endpoint->peer->host == other);
+    if (is_meant) wire_close(endpoint, OUTCOME_CONNECTION_RESET, true);
+    /* A close may take others along: the peer, if it is on this host, too. */
+    node = is_meant ? list_first(&host->endpoints) : list_after(&host->endpoints, node);
   }
 }
 
