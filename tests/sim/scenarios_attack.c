@@ -34,17 +34,18 @@ static void begin_fetches(struct trial *trial, uint64_t most) {
   }
 }
 
-/* Whatever happened: within two minutes epochs are decided, and every client fetches again. */
+/* Whatever happened: within two minutes epochs are decided, and in another one every client fetches again. */
 static void expect_recovery(struct trial *trial) {
   struct network *network = &trial->network;
   expect(trial, trial_run_until_epoch(trial, trial->watch.newest + 2, 2 * MINUTES), "nothing is decided afterwards");
   network_run_until_fetched(network, 2 * MINUTES);
   for (uint32_t client = 1; client <= network->options.clients; client++) {
     bool fetched = false;
-    for (uint32_t i = 0; i < 3 && !fetched; i++) {
+    for (uint32_t i = 0; i < 6 && !fetched; i++) {
       char user[24];
       snprintf(user, sizeof user, "after%u", i);
       fetched = trial_fetches(trial, client, user, 300000, 60 * SECONDS);
+      if (!fetched) sim_run_for(&network->sim, 10 * SECONDS);
     }
     expect(trial, fetched, "c%u can't fetch afterwards: %s", client, outcome_name(node_cause(trial_node(trial, "c", client))));
   }
