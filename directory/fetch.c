@@ -187,7 +187,10 @@ static void begin_get(struct fetch *fetch, instant now) {
   bool begun = false;
   uint32_t count = fetch->consensus == NULL ? 0 : consensus_count(fetch->consensus);
   if (fetch->config.from_mirrors && !fetch->eager && count > 0 && fetch->sources_tried < MIRRORS_TRIED) {
-    const struct relay_entry *entry = consensus_at(fetch->consensus, (uint32_t)random_below(fetch->config.random, count));
+    uint32_t index = (uint32_t)random_below(fetch->config.random, count);
+    const struct relay_entry *entry = consensus_at(fetch->consensus, index);
+    /* A relay knows already what it has itself. */
+    if (memcmp(entry->identity, fetch->config.self->identity, IDENTITY_BYTES) == 0) entry = consensus_at(fetch->consensus, (index + 1) % count);
     begun = fetch_begin_with_mirror(fetch, now, entry);
   } else {
     uint32_t authority = (uint32_t)random_below(fetch->config.random, fetch->config.network->authority_count);
