@@ -69,6 +69,7 @@ void client_status(const struct client *client, instant now, struct status *ret)
   uint8_t stage = client_stage(client);
   if (stage > ret->stage) ret->stage = stage;
   ret->stage_text = stage_texts[ret->stage];
+  fetch_add_status(client->fetch, now, ret);
   if (client->last_path[0] != '\0') status_add_text(ret, "path", client->last_path);
   if (client->clock_off != 0) {
     char text[80];

@@ -10,7 +10,6 @@
 
 enum {
   ENTRY_LEAST_BYTES = 256, /* so that a short text can't ask for a large allocation */
-  AHEAD_MOST_MS = 30 * 60 * 1000,
 };
 
 /* One allocation: the object, the ends, the entries, the summaries. */
@@ -155,7 +154,7 @@ const struct consensus_header *consensus_header(const struct consensus *consensu
 
 /* [CONS-9] */
 enum outcome consensus_check_dates(const struct consensus *consensus, struct date now) {
-  if (date_compare(consensus->header.valid_after, date_after(now, AHEAD_MOST_MS)) > 0) return OUTCOME_CLOCK_WRONG;
+  if (date_compare(consensus->header.valid_after, date_after(now, CONSENSUS_AHEAD_MOST_MS)) > 0) return OUTCOME_CLOCK_WRONG;
   return date_compare(now, consensus->header.valid_until) > 0 ? OUTCOME_CONSENSUS_EXPIRED : OUTCOME_OK;
 }
 

@@ -36,6 +36,8 @@ struct relay_entry {
   uint64_t guard_end, middle_end, exit_end; /* [CONS-7] running sums of weights: it owns [previous end, this end) */
 };
 
+#define CONSENSUS_AHEAD_MOST_MS ((int64_t)30 * 60 * 1000) /* [CONS-9] */
+
 struct consensus; /* immutable, counted */
 
 struct consensus_header {

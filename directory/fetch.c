@@ -54,6 +54,7 @@ static instant leisurely(const struct fetch *fetch, instant now) {
 
 static void plan_get(struct fetch *fetch, instant now) {
   if (!fetch->has_clock || fetch->split || fetch->get_under_way) fetch->next_get = INSTANT_NEVER;
+  else if (fetch_next_to_ask_for_time(fetch, now, true) >= 0) fetch->next_get = instant_after(now, eager_gap(fetch));
   else if (fetch->get_failures > 0) fetch->next_get = instant_after(now, back_off(fetch, fetch->get_failures - 1));
   else if (fetch->consensus != NULL && !fetch->eager) fetch->next_get = leisurely(fetch, now);
   else fetch->next_get = instant_after(now, eager_gap(fetch));
@@ -63,6 +64,8 @@ void fetch_set_clock(struct fetch *fetch, instant now, const struct wall_clock *
   bool first = !fetch->has_clock;
   fetch->clock = *clock;
   fetch->has_clock = true;
+  fetch_clock_reset(fetch);
+  fetch->get_failures = 0; /* whatever failed may have failed for the clock */
   if (first && (fetch->consensus == NULL || fetch->eager)) fetch->next_get = now;
   else plan_get(fetch, now);
 }
@@ -70,6 +73,7 @@ void fetch_set_clock(struct fetch *fetch, instant now, const struct wall_clock *
 void fetch_set_consensus(struct fetch *fetch, instant now, struct consensus *consensus) {
   consensus_release(fetch->consensus);
   fetch->consensus = consensus;
+  if (consensus != NULL) fetch_note_dates(fetch, consensus_header(consensus));
   fetch->has_news = true;
   plan_get(fetch, now);
 }
@@ -106,8 +110,11 @@ bool fetch_take_news(struct fetch *fetch) {
 
 enum outcome fetch_state(const struct fetch *fetch, instant now) {
   if (fetch->split) return OUTCOME_DIRECTORY_SPLIT;
-  if (fetch->consensus == NULL) return fetch->last_failure;
-  return consensus_check_dates(fetch->consensus, wall_clock_date(&fetch->clock, now));
+  int64_t off;
+  enum outcome outcome = fetch->consensus == NULL ? fetch->last_failure
+                                                  : consensus_check_dates(fetch->consensus, wall_clock_date(&fetch->clock, now));
+  bool is_clock = outcome == OUTCOME_CONSENSUS_EXPIRED && fetch_judge_clock(fetch, now, &off) == CLOCK_AHEAD;
+  return is_clock ? OUTCOME_CLOCK_WRONG : outcome;
 }
 
 uint32_t fetch_published_count(const struct fetch *fetch) {
@@ -120,6 +127,7 @@ uint32_t fetch_published_count(const struct fetch *fetch) {
 static enum outcome take_newer(struct fetch *fetch, instant now, struct consensus *consensus) {
   const struct consensus_header *new_header = consensus_header(consensus);
   enum outcome outcome = consensus_check_dates(consensus, wall_clock_date(&fetch->clock, now));
+  fetch_note_dates(fetch, new_header);
   if (outcome == OUTCOME_OK && fetch->consensus != NULL) {
     const struct consensus_header *old = consensus_header(fetch->consensus);
     if (new_header->epoch < old->epoch) outcome = OUTCOME_STALE;
@@ -156,13 +164,14 @@ void fetch_get_ended(struct fetch *fetch, instant now, bool from_mirror, enum ou
   fetch->get_under_way = false;
   bool is_news = outcome == OUTCOME_OK, answered = is_news || outcome == OUTCOME_STALE || outcome == OUTCOME_NO_CONSENSUS;
   fetch->get_failures = answered ? 0 : fetch->get_failures + 1;
-  /* [FETCH-5] Mirrors that have nothing newer may all wait for each other: only an authority's word ends the search. */
-  fetch->sources_tried = is_news || (answered && !from_mirror) ? 0 : fetch->sources_tried + 1;
+  /* [FETCH-5] Mirrors that have nothing newer may all wait for each other, so an authority is asked; it may be flooded, so then mirrors. */
+  fetch->sources_tried = is_news || !from_mirror ? 0 : fetch->sources_tried + 1;
   fetch->old_answers = is_news ? 0 : fetch->old_answers + (outcome == OUTCOME_STALE);
   if (outcome != OUTCOME_OK && outcome != OUTCOME_STALE) {
     fetch->last_failure = as_state(outcome);
     trace_write(fetch->config.trace, TRACE_INFO, "directory", "asking for the consensus ended: %s", outcome_name(outcome));
   }
+  fetch_follow_clock(fetch, now);
   plan_get(fetch, now);
 }
 
@@ -186,15 +195,18 @@ void fetch_put_ended(struct fetch *fetch, instant now, uint32_t authority, enum 
 static void begin_get(struct fetch *fetch, instant now) {
   bool begun = false;
   uint32_t count = fetch->consensus == NULL ? 0 : consensus_count(fetch->consensus);
-  if (fetch->config.from_mirrors && !fetch->eager && count > 0 && fetch->sources_tried < MIRRORS_TRIED) {
+  int authority = fetch_next_to_ask_for_time(fetch, now, true);
+  if (authority < 0) authority = fetch_next_to_ask_for_time(fetch, now, false);
+  if (authority < 0 && fetch->config.from_mirrors && !fetch->eager && count > 0 && fetch->sources_tried < MIRRORS_TRIED) {
     uint32_t index = (uint32_t)random_below(fetch->config.random, count);
     const struct relay_entry *entry = consensus_at(fetch->consensus, index);
     /* A relay knows already what it has itself. */
     if (memcmp(entry->identity, fetch->config.self->identity, IDENTITY_BYTES) == 0) entry = consensus_at(fetch->consensus, (index + 1) % count);
     begun = fetch_begin_with_mirror(fetch, now, entry);
   } else {
-    uint32_t authority = (uint32_t)random_below(fetch->config.random, fetch->config.network->authority_count);
-    begun = fetch_begin_with_authority(fetch, now, authority, false);
+    if (authority < 0) authority = (int)random_below(fetch->config.random, fetch->config.network->authority_count);
+    fetch->times[authority].asked = true;
+    begun = fetch_begin_with_authority(fetch, now, (uint32_t)authority, false);
   }
   fetch->get_under_way = begun;
   fetch->next_get = INSTANT_NEVER;

@@ -9,6 +9,7 @@
 #include "directory/consensus.h"
 #include "protocol/effect_queue.h"
 #include "protocol/machine.h"
+#include "protocol/status.h"
 #include "protocol/trace.h"
 #include "protocol/trunk.h"
 
@@ -54,6 +55,8 @@ struct consensus *fetch_consensus(const struct fetch *);
 bool fetch_take_news(struct fetch *);
 /* Why there is no usable consensus, or OK: DIRECTORY_UNREACHABLE, CLOCK_WRONG, CONSENSUS_EXPIRED ... */
 enum outcome fetch_state(const struct fetch *, instant now);
+/* Adds `clock` ("ahead by 7200 s") or `directory` ("stopped 5 h ago"), where that is why. */
+void fetch_add_status(const struct fetch *, instant now, struct status *);
 /* How many authorities accepted the newest descriptor. */
 uint32_t fetch_published_count(const struct fetch *);
 

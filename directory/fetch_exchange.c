@@ -121,7 +121,10 @@ static void follow_state(struct exchange *exchange) {
 
 /* True if it ended the exchange; ret_outcome: how. */
 static bool take_delivery(struct exchange *exchange, instant now, const struct delivery *delivery, enum outcome *ret_outcome) {
-  if (delivery->kind == DELIVERY_TIME) return false;
+  if (delivery->kind == DELIVERY_TIME) {
+    if (exchange->authority >= 0) fetch_note_time(exchange->fetch, now, (uint32_t)exchange->authority, delivery->date);
+    return false;
+  }
   if (delivery->kind != DELIVERY_TRANSFER) {
     *ret_outcome = OUTCOME_PROTOCOL_VIOLATION;
     return true;

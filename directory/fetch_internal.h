@@ -1,5 +1,5 @@
-/* The inside of fetch, shared by fetch.c (what to ask, and when) and fetch_exchange.c (one link and its request).
- * Spec: specs/fetching.md. Called by no one else.
+/* The inside of fetch, shared by fetch.c (what to ask, and when), fetch_exchange.c (one link and its request)
+ * and fetch_clock.c (whose clock is wrong). Spec: specs/fetching.md. Called by no one else.
  * An exchange is freed from one place, fetch_end_exchange.
  */
 #ifndef TUNIC_DIRECTORY_FETCH_INTERNAL_H
@@ -20,6 +20,18 @@ struct exchange {
   struct list_node node;
 };
 
+/* What an authority said of the time on its own link: how far our clock is ahead of it; nothing, before it was heard. */
+struct heard_time { bool asked, heard; int64_t ahead_ms; };
+
+/* [FETCH-9] */
+enum clock_verdict {
+  CLOCK_PLAUSIBLE, /* nothing speaks against it */
+  CLOCK_UNKNOWN,   /* the newest consensus is past: our clock or the directory, and too few authorities were heard */
+  CLOCK_RIGHT,     /* the directory has stopped */
+  CLOCK_AHEAD,
+  CLOCK_BEHIND,
+};
+
 /* One authority that the descriptor is handed in at. */
 struct publication { bool accepted, under_way; uint32_t failures; instant next; };
 
@@ -34,7 +46,21 @@ struct fetch {
   instant next_get;
   enum outcome last_failure;
   struct publication publications[LIMIT_AUTHORITIES];
+  struct heard_time times[LIMIT_AUTHORITIES]; /* since the clock was set */
+  struct { uint64_t epoch; struct date valid_after, valid_until; } seen; /* the newest consensus that a quorum signed, usable or not */
+  enum clock_verdict verdict;                                            /* the last that was logged */
 };
+
+/* fetch_clock.c */
+void fetch_clock_reset(struct fetch *);
+void fetch_note_time(struct fetch *, instant now, uint32_t authority, struct date theirs);
+void fetch_note_dates(struct fetch *, const struct consensus_header *);
+/* ret_off_ms: how far the clock is off, or how long the directory has been silent. */
+enum clock_verdict fetch_judge_clock(const struct fetch *, instant now, int64_t *ret_off_ms);
+/* The authority to ask in place of a mirror, since its time is wanted; -1: none. first_round: none that was asked already. */
+int fetch_next_to_ask_for_time(const struct fetch *, instant now, bool first_round);
+/* Says it in the log, once. */
+void fetch_follow_clock(struct fetch *, instant now);
 
 /* fetch_exchange.c: begins one; false: limits, no memory. */
 bool fetch_begin_with_authority(struct fetch *, instant now, uint32_t authority, bool is_put);

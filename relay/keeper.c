@@ -290,6 +290,7 @@ static void verb_status(const void *self, instant now, struct status *ret) {
   ret->ready = keeper->listed && state == OUTCOME_OK;
   ret->cause = ret->ready ? OUTCOME_OK : state != OUTCOME_OK ? state : OUTCOME_NOT_LISTED_YET;
   add_figures(keeper, ret);
+  fetch_add_status(keeper->fetch, now, ret);
   status_add_text(ret, "nickname", keeper->config.descriptor->nickname);
   status_add_expiry(ret, "network file", keeper->config.network->expires);
   status_add_expiry(ret, "signing key", keeper->signing_expires);

@@ -1,0 +1,166 @@
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/unit/directory/fetch_bench.h"
+
+static struct fetch_bench bench;
+
+static uint64_t interval(void) { return (uint64_t)bench.network.timing.interval * MILLISECONDS; }
+static int64_t valid_ms(void) { return bench.network.timing.valid; }
+
+/* ---- sources ---- */
+
+Test(fetch, a_client_without_anything_has_a_consensus_at_once) {
+  fetch_bench_init(&bench, "nothing");
+  fetch_bench_start(&bench, 0);
+  cr_expect(fetch_bench_run_until(&bench, 1, SECONDS));
+  cr_expect_eq(fetch_state(bench.fetch, bench.now), OUTCOME_OK);
+  cr_expect_eq(fetch_bench_asked(&bench, true), 1);
+  fetch_bench_wipe(&bench);
+}
+
+Test(fetch, who_has_a_consensus_asks_a_mirror) {
+  fetch_bench_init(&bench, "mirror");
+  fetch_bench_start(&bench, 1);
+  fetch_bench_run(&bench, interval() / 2);
+  cr_expect_eq(fetch_bench_asked(&bench, true) + fetch_bench_asked(&bench, false), 0, "it is fresh");
+  bench.newest = 2;
+  cr_expect(fetch_bench_run_until(&bench, 2, 2 * interval()));
+  cr_expect_eq(fetch_bench_asked(&bench, false), 1);
+  cr_expect_eq(fetch_bench_asked(&bench, true), 0);
+  fetch_bench_wipe(&bench);
+}
+
+/* [FETCH-5] Two mirrors, an attempt each, and an authority, whatever the mirrors do. */
+static void expect_one_attempt(enum conduct conduct) {
+  fetch_bench_init(&bench, "bad mirrors");
+  fetch_bench_conduct(&bench, CONDUCT_NEWEST, conduct);
+  fetch_bench_start(&bench, 3);
+  bench.now += 2 * interval();
+  fetch_bench_set_clock(&bench, 0);
+  bench.newest = 4;
+  cr_expect(fetch_bench_run_until(&bench, 4, 2 * interval() + 70 * SECONDS), "conduct %d", (int)conduct);
+  cr_expect_eq(fetch_bench_asked(&bench, false), 2, "conduct %d: %u mirrors were asked", (int)conduct, fetch_bench_asked(&bench, false));
+  cr_expect_eq(fetch_bench_asked(&bench, true), 1, "conduct %d", (int)conduct);
+  cr_expect_eq(fetch_state(bench.fetch, bench.now), OUTCOME_OK);
+  /* Nothing is held against mirrors: when they are good again they are asked first. */
+  fetch_bench_conduct(&bench, CONDUCT_NEWEST, CONDUCT_NEWEST);
+  bench.newest = 5;
+  bench.now += interval();
+  cr_expect(fetch_bench_run_until(&bench, 5, 2 * interval()));
+  cr_expect_eq(fetch_bench_asked(&bench, true), 1);
+  fetch_bench_wipe(&bench);
+}
+
+Test(fetch, a_mirror_that_has_nothing_newer_costs_one_attempt) { expect_one_attempt(CONDUCT_STALE); }
+Test(fetch, a_mirror_that_serves_an_old_document_costs_one_attempt) { expect_one_attempt(CONDUCT_OLD); }
+Test(fetch, a_mirror_that_serves_half_a_document_costs_one_attempt) { expect_one_attempt(CONDUCT_CUT); }
+Test(fetch, a_mirror_that_serves_garbage_costs_one_attempt) { expect_one_attempt(CONDUCT_GARBAGE); }
+Test(fetch, a_mirror_that_serves_a_forgery_costs_one_attempt) { expect_one_attempt(CONDUCT_FORGED); }
+Test(fetch, a_mirror_that_never_ends_costs_one_attempt) { expect_one_attempt(CONDUCT_ENDLESS); }
+Test(fetch, a_mirror_that_is_silent_costs_one_attempt) { expect_one_attempt(CONDUCT_SILENT); }
+Test(fetch, a_mirror_that_hangs_up_costs_one_attempt) { expect_one_attempt(CONDUCT_HANGS_UP); }
+Test(fetch, a_mirror_that_is_gone_costs_one_attempt) { expect_one_attempt(CONDUCT_REFUSES); }
+
+Test(fetch, while_authorities_are_flooded_mirrors_are_asked_again) {
+  fetch_bench_init(&bench, "flooded");
+  fetch_bench_conduct(&bench, CONDUCT_SILENT, CONDUCT_STALE);
+  fetch_bench_start(&bench, 1);
+  fetch_bench_run(&bench, interval() + 90 * SECONDS);
+  cr_assert_gt(fetch_bench_asked(&bench, true), 0);
+  fetch_bench_conduct(&bench, CONDUCT_SILENT, CONDUCT_NEWEST);
+  bench.newest = 2;
+  cr_expect(fetch_bench_run_until(&bench, 2, 120 * SECONDS));
+  fetch_bench_wipe(&bench);
+}
+
+Test(fetch, nobody_who_waits_asks_ever_faster) {
+  fetch_bench_init(&bench, "storm");
+  fetch_bench_conduct(&bench, CONDUCT_REFUSES, CONDUCT_REFUSES);
+  fetch_bench_start(&bench, 1);
+  fetch_bench_run(&bench, interval() + 60 * SECONDS);
+  uint32_t first = fetch_bench_asked(&bench, true) + fetch_bench_asked(&bench, false);
+  fetch_bench_run(&bench, 60 * SECONDS);
+  uint32_t second = fetch_bench_asked(&bench, true) + fetch_bench_asked(&bench, false) - first;
+  cr_expect_leq(second, first);
+  cr_expect_leq(second, 12);
+  cr_expect_gt(second, 1);
+  fetch_bench_wipe(&bench);
+}
+
+/* ---- clocks ---- */
+
+static void expect_clock_ahead(bool has_consensus) {
+  int64_t ahead = valid_ms() + 2 * 60 * 60 * 1000;
+  bench.skew_ms = ahead;
+  fetch_bench_start(&bench, has_consensus ? 1 : 0);
+  fetch_bench_run(&bench, 10 * SECONDS);
+  char expected[64];
+  snprintf(expected, sizeof expected, "ahead by %lld s", (long long)(ahead / 1000));
+  cr_expect_eq(fetch_state(bench.fetch, bench.now), OUTCOME_CLOCK_WRONG);
+  cr_expect_str_eq(fetch_bench_text(&bench, "clock"), expected);
+  cr_expect_str_eq(fetch_bench_text(&bench, "directory"), "");
+  cr_expect_eq(bench.warnings, 1);
+}
+
+Test(fetch, a_clock_that_is_ahead_is_found_out_by_the_authorities_times) {
+  fetch_bench_init(&bench, "ahead");
+  expect_clock_ahead(true);
+  /* Set right, it is usable at once. */
+  fetch_bench_set_clock(&bench, 0);
+  fetch_bench_run(&bench, 2 * SECONDS);
+  cr_expect_eq(fetch_state(bench.fetch, bench.now), OUTCOME_OK);
+  cr_expect_str_eq(fetch_bench_text(&bench, "clock"), "");
+  fetch_bench_wipe(&bench);
+}
+
+Test(fetch, the_same_without_any_consensus_and_with_an_authority_that_lies) {
+  fetch_bench_init(&bench, "ahead, liar");
+  bench.authorities[2].clock_ms = valid_ms() + 2 * 60 * 60 * 1000; /* agrees with our wrong clock */
+  expect_clock_ahead(false);
+  fetch_bench_set_clock(&bench, 0);
+  cr_expect(fetch_bench_run_until(&bench, 1, 2 * SECONDS), "what was refused for its dates is fetched again soon");
+  fetch_bench_wipe(&bench);
+}
+
+Test(fetch, one_authority_alone_makes_no_clock_wrong) {
+  fetch_bench_init(&bench, "one liar");
+  fetch_bench_start(&bench, 1);
+  bench.now += (uint64_t)(valid_ms() + 5 * 60 * 60 * 1000 + 1000) * MILLISECONDS; /* the directory has been down since */
+  fetch_bench_conduct(&bench, CONDUCT_STALE, CONDUCT_STALE);
+  bench.authorities[1].clock_ms = -(valid_ms() + 5 * 60 * 60 * 1000);
+  fetch_bench_set_clock(&bench, 0);
+  fetch_bench_run(&bench, 10 * SECONDS);
+  cr_expect_eq(fetch_state(bench.fetch, bench.now), OUTCOME_CONSENSUS_EXPIRED);
+  cr_expect_str_eq(fetch_bench_text(&bench, "clock"), "");
+  cr_expect_str_eq(fetch_bench_text(&bench, "directory"), "stopped 5 h ago");
+  fetch_bench_wipe(&bench);
+}
+
+Test(fetch, a_consensus_from_the_future_proves_the_clock_behind) {
+  fetch_bench_init(&bench, "behind");
+  bench.skew_ms = -2 * 60 * 60 * 1000;
+  fetch_bench_start(&bench, 0);
+  fetch_bench_run(&bench, 3 * SECONDS);
+  cr_expect_eq(fetch_bench_epoch(&bench), 0);
+  cr_expect_eq(fetch_state(bench.fetch, bench.now), OUTCOME_CLOCK_WRONG);
+  const char *text = fetch_bench_text(&bench, "clock");
+  long long seconds = 0;
+  cr_expect_eq(sscanf(text, "behind by at least %lld s", &seconds), 1, "%s", text);
+  cr_expect(seconds > 7190 && seconds <= 7200, "%s", text);
+  fetch_bench_wipe(&bench);
+}
+
+Test(fetch, mirrors_times_prove_nothing) {
+  fetch_bench_init(&bench, "mirrors lie");
+  fetch_bench_start(&bench, 1);
+  for (int i = 0; i < BENCH_RELAYS; i++) bench.relays[i].clock_ms = -(valid_ms() + 60 * 60 * 1000);
+  bench.now += (uint64_t)(valid_ms() + 60 * 60 * 1000) * MILLISECONDS;
+  fetch_bench_conduct(&bench, CONDUCT_REFUSES, CONDUCT_STALE);
+  fetch_bench_set_clock(&bench, 0);
+  fetch_bench_run(&bench, 60 * SECONDS);
+  cr_expect_eq(fetch_state(bench.fetch, bench.now), OUTCOME_CONSENSUS_EXPIRED);
+  cr_expect_str_eq(fetch_bench_text(&bench, "clock"), "");
+  fetch_bench_wipe(&bench);
+}

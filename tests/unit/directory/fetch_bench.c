@@ -1,0 +1,314 @@
+#include "tests/unit/directory/fetch_bench.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/unit/seed.h"
+
+#define STEP (20 * MILLISECONDS)
+
+/* ---- who is there ---- */
+
+static void make_source(struct fetch_bench *bench, struct fetch_bench_source *source, const uint8_t identity[IDENTITY_BYTES], uint8_t kind, uint32_t number) {
+  uint8_t secret[32];
+  sample_bytes(secret, kind, number);
+  source->key = guarded_key_new(secret);
+  cr_assert(source->key);
+  source->self = (struct link_self){.link_secret = source->key, .suites = 2};
+  memcpy(source->self.network, bench->network.id, sizeof source->self.network);
+  memcpy(source->self.identity, identity, IDENTITY_BYTES);
+  x25519_public(source->self.link_public, secret);
+}
+
+static void make_sources(struct fetch_bench *bench) {
+  sample_network(&bench->network, BENCH_AUTHORITIES);
+  for (uint32_t i = 0; i < BENCH_AUTHORITIES; i++) {
+    struct network_authority *authority = &bench->network.authorities[i];
+    snprintf(authority->host, sizeof authority->host, "127.0.0.1");
+    make_source(bench, &bench->authorities[i], authority->identity, 'l', i);
+  }
+  sample_entries(bench->entries, bench->summaries, BENCH_RELAYS);
+  for (uint32_t i = 0; i < BENCH_RELAYS; i++) {
+    make_source(bench, &bench->relays[i], bench->entries[i].identity, 'L', i);
+    memcpy(bench->entries[i].link_key, bench->relays[i].self.link_public, X25519_BYTES);
+    bench->entries[i].link_suites = 2;
+  }
+}
+
+static struct document *format_epoch(struct fetch_bench *bench, uint64_t epoch, uint32_t signers) {
+  struct consensus_header header;
+  struct consensus_signature signatures[BENCH_AUTHORITIES];
+  int64_t interval = bench->network.timing.interval;
+  struct relay_entry entries[BENCH_RELAYS];
+  memcpy(entries, bench->entries, sizeof entries);
+  entries[epoch % BENCH_RELAYS].weight += (uint32_t)epoch;
+  sample_header(&header, &bench->network, entries, BENCH_RELAYS);
+  header.epoch = epoch;
+  header.valid_after = date_after(header.valid_after, (int64_t)(epoch - 1) * interval);
+  header.fresh_until = date_after(header.valid_after, interval);
+  header.valid_until = date_after(header.valid_after, bench->network.timing.valid);
+  struct document *text = consensus_format(bench->network.id, &header, entries);
+  cr_assert(text);
+  for (uint32_t i = 0; i < signers; i++) sample_sign(&signatures[i], &bench->network, &header, i, 0);
+  struct document *whole = consensus_compose(text, signatures, signers);
+  cr_assert(whole);
+  document_release(text);
+  return whole;
+}
+
+struct consensus *fetch_bench_consensus(struct fetch_bench *bench, uint64_t epoch) {
+  cr_assert(epoch > 0 && epoch < BENCH_EPOCHS);
+  if (bench->epochs[epoch] != NULL) return bench->epochs[epoch];
+  struct document *whole = format_epoch(bench, epoch, 3);
+  enum outcome outcome;
+  bench->epochs[epoch] = consensus_parse(&bench->network, document_bytes(whole), document_len(whole), &outcome, NULL);
+  cr_assert(bench->epochs[epoch], "%s", outcome_name(outcome));
+  document_release(whole);
+  return bench->epochs[epoch];
+}
+
+/* ---- the client ---- */
+
+struct date fetch_bench_date(const struct fetch_bench *bench) {
+  return date_after(sample_date("2026-11-23T00:00:00.000Z"), (int64_t)(bench->now / MILLISECONDS));
+}
+
+void fetch_bench_set_clock(struct fetch_bench *bench, int64_t skew_ms) {
+  bench->skew_ms = skew_ms;
+  struct wall_clock clock = {bench->now, date_after(fetch_bench_date(bench), skew_ms)};
+  fetch_set_clock(bench->fetch, bench->now, &clock);
+}
+
+static void count_warnings(void *context, enum trace_level level, const char *area, const char *text) {
+  struct fetch_bench *bench = context;
+  (void)area;
+  (void)text;
+  bench->warnings += level <= TRACE_WARNING;
+}
+
+void fetch_bench_init(struct fetch_bench *bench, const char *test) {
+  memset(bench, 0, sizeof *bench);
+  cr_assert(crypto_start());
+  bench->random = test_random(test);
+  make_sources(bench);
+  memory_budget_init(&bench->budget, 64 << 20);
+  bench->cells = cell_pool_new(&bench->budget, 1024);
+  cr_assert(bench->cells);
+  trunk_pool_init(&bench->pool, bench->cells, &bench->random);
+  trunk_pool_init(&bench->servers, bench->cells, &bench->random);
+  id_table_init(&bench->table, sizeof(struct connection_slot), 64);
+  memcpy(bench->self.network, bench->network.id, sizeof bench->self.network);
+  bench->self.suites = 2;
+  bench->trace = (struct trace){.level = TRACE_WARNING, .context = bench, .sink = count_warnings};
+  struct fetch_config config = {.self = &bench->self, .network = &bench->network, .trunks = &bench->pool, .connections = &bench->table,
+                                .slot_kind = 1, .effects = &bench->effects, .random = &bench->random, .trace = &bench->trace,
+                                .from_mirrors = true};
+  bench->fetch = fetch_new(&config);
+  cr_assert(bench->fetch);
+  bench->newest = 1;
+}
+
+void fetch_bench_start(struct fetch_bench *bench, uint64_t epoch) {
+  if (epoch > 0) fetch_set_consensus(bench->fetch, bench->now, consensus_take(fetch_bench_consensus(bench, epoch)));
+  fetch_bench_set_clock(bench, bench->skew_ms);
+}
+
+static void forget(struct fetch_bench_connection *connection) {
+  trunk_free(connection->trunk);
+  *connection = (struct fetch_bench_connection){.used = false};
+}
+
+void fetch_bench_wipe(struct fetch_bench *bench) {
+  for (int i = 0; i < BENCH_CONNECTIONS; i++) forget(&bench->connections[i]);
+  fetch_free(bench->fetch);
+  effect_queue_wipe(&bench->effects);
+  id_table_wipe(&bench->table);
+  cell_pool_free(bench->cells);
+  for (int i = 0; i < BENCH_EPOCHS; i++) consensus_release(bench->epochs[i]);
+  for (int i = 0; i < BENCH_AUTHORITIES; i++) guarded_key_free(bench->authorities[i].key);
+  for (int i = 0; i < BENCH_RELAYS; i++) guarded_key_free(bench->relays[i].key);
+}
+
+/* ---- how sources answer ---- */
+
+static void give(struct transfers *transfers, uint16_t request, struct document *document) {
+  transfers_answer(transfers, request, document);
+  document_release(document);
+}
+
+static struct document *half_of(const struct document *whole) {
+  return document_new(document_bytes(whole), document_len(whole) / 2);
+}
+
+static struct document *forge(struct fetch_bench *bench) {
+  struct document *whole = format_epoch(bench, bench->newest, 2), *packed = document_pack(document_bytes(whole), document_len(whole));
+  document_release(whole);
+  return packed;
+}
+
+static struct document *too_much(void) {
+  uint8_t *bytes = calloc(1, (size_t)LIMIT_CONSENSUS_PACKED_BYTES + 1);
+  struct document *document = document_new(bytes, (size_t)LIMIT_CONSENSUS_PACKED_BYTES + 1);
+  free(bytes);
+  return document;
+}
+
+/* False: hangs up. */
+static bool answer(struct fetch_bench *bench, struct fetch_bench_connection *connection, const struct transfer_event *event) {
+  struct transfers *transfers = trunk_transfers(connection->trunk);
+  struct document *newest = consensus_packed(fetch_bench_consensus(bench, bench->newest));
+  uint16_t request = event->request;
+  switch (connection->source->conduct) {
+  case CONDUCT_NEWEST:
+    if (event->about.epoch >= bench->newest) transfers_finish(transfers, request, OUTCOME_STALE);
+    else transfers_answer(transfers, request, newest);
+    break;
+  case CONDUCT_STALE: transfers_finish(transfers, request, OUTCOME_STALE); break;
+  case CONDUCT_OLD: transfers_answer(transfers, request, consensus_packed(fetch_bench_consensus(bench, event->about.epoch > 1 ? event->about.epoch - 1 : 1))); break;
+  case CONDUCT_CUT: give(transfers, request, half_of(newest)); break;
+  case CONDUCT_GARBAGE: give(transfers, request, document_new("garbage", 7)); break;
+  case CONDUCT_FORGED: give(transfers, request, forge(bench)); break;
+  case CONDUCT_ENDLESS: give(transfers, request, too_much()); break;
+  case CONDUCT_SILENT: break;
+  case CONDUCT_HANGS_UP:
+  case CONDUCT_REFUSES:
+  case CONDUCTS: return false;
+  }
+  trunk_make_ready(connection->trunk);
+  return true;
+}
+
+/* ---- connections ---- */
+
+static struct fetch_bench_source *source_at(struct fetch_bench *bench, const struct address *address) {
+  if (address->bytes[0] == 127) return &bench->authorities[address->port - 9100];
+  for (uint32_t i = 0; i < BENCH_RELAYS; i++)
+    if (address_equal(&bench->entries[i].address, address)) return &bench->relays[i];
+  cr_assert_fail("nobody has this address");
+  return NULL;
+}
+
+static void tell(struct fetch_bench *bench, struct id id, enum event_kind kind, enum outcome outcome) {
+  struct event event = {.kind = kind, .id = id, .outcome = outcome};
+  fetch_event(bench->fetch, bench->now, &event);
+}
+
+static void begin(struct fetch_bench *bench, const struct effect *effect) {
+  struct fetch_bench_source *source = source_at(bench, &effect->address);
+  source->asked++;
+  if (source->conduct == CONDUCT_REFUSES) {
+    tell(bench, effect->id, EVENT_CLOSED, OUTCOME_CONNECTION_REFUSED);
+    return;
+  }
+  struct fetch_bench_connection *connection = NULL;
+  for (int i = 0; i < BENCH_CONNECTIONS && connection == NULL; i++)
+    if (!bench->connections[i].used) connection = &bench->connections[i];
+  cr_assert(connection);
+  struct link *link = link_new_responder(&source->self, &bench->random);
+  *connection = (struct fetch_bench_connection){.used = true, .id = effect->id, .source = source};
+  connection->trunk = trunk_new(&bench->servers, link, effect->id, 1, 0);
+  cr_assert(connection->trunk);
+  tell(bench, effect->id, EVENT_CONNECTED, OUTCOME_OK);
+}
+
+static void take_effects(struct fetch_bench *bench) {
+  struct effect effect;
+  while (effect_queue_take(&bench->effects, &effect)) {
+    if (effect.kind == EFFECT_CONNECT) begin(bench, &effect);
+    else if (effect.kind == EFFECT_CLOSE)
+      for (int i = 0; i < BENCH_CONNECTIONS; i++)
+        if (bench->connections[i].used && id_equal(bench->connections[i].id, effect.id)) forget(&bench->connections[i]);
+  }
+}
+
+static void hang_up(struct fetch_bench *bench, struct fetch_bench_connection *connection) {
+  struct id id = connection->id;
+  forget(connection);
+  tell(bench, id, EVENT_CLOSED, OUTCOME_CONNECTION_RESET);
+}
+
+/* The source's half of a turn; false: it hung up. */
+static bool serve(struct fetch_bench *bench, struct fetch_bench_connection *connection, uint8_t *bytes, size_t len) {
+  for (size_t at = 0, used = 1; used > 0; at += used) {
+    if (trunk_receive(connection->trunk, bench->now, bytes + at, len - at, &used) != OUTCOME_OK) return false;
+    enum outcome outcome;
+    struct delivery delivery;
+    while (trunk_next_delivery(connection->trunk, bench->now, &delivery, &outcome))
+      if (delivery.kind == DELIVERY_TRANSFER && delivery.transfer.kind == TRANSFER_ASKED && !answer(bench, connection, &delivery.transfer))
+        return false;
+    if (outcome != OUTCOME_OK) return false;
+  }
+  struct link *link = trunk_link(connection->trunk);
+  if (link_needs_work(link) && link_work(link, bench->now) != OUTCOME_OK) return false;
+  if (link_state(link) == LINK_OPEN && !connection->is_open) {
+    connection->is_open = true;
+    trunk_tell_time(connection->trunk, date_after(fetch_bench_date(bench), connection->source->clock_ms));
+  }
+  return true;
+}
+
+/* True if anything moved. */
+static bool pump(struct fetch_bench *bench, struct fetch_bench_connection *connection) {
+  static uint8_t bytes[1 << 17];
+  struct id id = connection->id;
+  size_t up = fetch_transmit(bench->fetch, bench->now, id, bytes, sizeof bytes);
+  if (!serve(bench, connection, bytes, up)) {
+    hang_up(bench, connection);
+    return true;
+  }
+  size_t down = trunk_transmit(connection->trunk, bench->now, bytes, sizeof bytes);
+  for (size_t at = 0, used = 1; at < down && used > 0; at += used) {
+    while (fetch_room(bench->fetch, id) == 0 && fetch_work(bench->fetch, bench->now)) continue;
+    if (fetch_receive(bench->fetch, bench->now, id, bytes + at, down - at, &used) != OUTCOME_OK) break;
+  }
+  return up + down > 0;
+}
+
+static void turn(struct fetch_bench *bench) {
+  if (fetch_deadline(bench->fetch) <= bench->now) fetch_tick(bench->fetch, bench->now);
+  for (bool moved = true; moved;) {
+    moved = false;
+    take_effects(bench);
+    while (fetch_work(bench->fetch, bench->now)) continue;
+    for (int i = 0; i < BENCH_CONNECTIONS; i++)
+      if (bench->connections[i].used) moved = pump(bench, &bench->connections[i]) || moved;
+  }
+  take_effects(bench);
+}
+
+void fetch_bench_run(struct fetch_bench *bench, uint64_t duration) {
+  for (instant end = bench->now + duration; bench->now < end; bench->now += STEP) turn(bench);
+}
+
+bool fetch_bench_run_until(struct fetch_bench *bench, uint64_t epoch, uint64_t most) {
+  for (instant end = bench->now + most; bench->now < end && fetch_bench_epoch(bench) < epoch; bench->now += STEP) turn(bench);
+  return fetch_bench_epoch(bench) >= epoch;
+}
+
+uint64_t fetch_bench_epoch(const struct fetch_bench *bench) {
+  const struct consensus *consensus = fetch_consensus(bench->fetch);
+  return consensus == NULL ? 0 : consensus_header(consensus)->epoch;
+}
+
+uint32_t fetch_bench_asked(const struct fetch_bench *bench, bool authorities) {
+  uint32_t count = 0;
+  for (int i = 0; authorities && i < BENCH_AUTHORITIES; i++) count += bench->authorities[i].asked;
+  for (int i = 0; !authorities && i < BENCH_RELAYS; i++) count += bench->relays[i].asked;
+  return count;
+}
+
+void fetch_bench_conduct(struct fetch_bench *bench, enum conduct authorities, enum conduct relays) {
+  for (int i = 0; i < BENCH_AUTHORITIES; i++) bench->authorities[i].conduct = authorities;
+  for (int i = 0; i < BENCH_RELAYS; i++) bench->relays[i].conduct = relays;
+}
+
+const char *fetch_bench_text(struct fetch_bench *bench, const char *name) {
+  static struct status status;
+  status = (struct status){.role = "client"};
+  fetch_add_status(bench->fetch, bench->now, &status);
+  for (uint32_t i = 0; i < status.text_count; i++)
+    if (strcmp(status.texts[i].name, name) == 0) return status.texts[i].value;
+  return "";
+}

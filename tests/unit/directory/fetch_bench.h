@@ -1,0 +1,81 @@
+/* A node's directory client, and authorities and mirrors that answer as the test wants, on real links without a network.
+ * Spec: none. Called by tests/unit/directory/fetch*.c.
+ * Time is stepped by hand; every connection is pumped until nothing moves.
+ */
+#ifndef TUNIC_TESTS_UNIT_DIRECTORY_FETCH_BENCH_H
+#define TUNIC_TESTS_UNIT_DIRECTORY_FETCH_BENCH_H
+
+#include "directory/fetch.h"
+#include "protocol/memory_budget.h"
+#include "tests/unit/directory/documents.h"
+
+enum { BENCH_AUTHORITIES = 4, BENCH_RELAYS = 6, BENCH_CONNECTIONS = 16, BENCH_EPOCHS = 12 };
+
+/* How a source answers who asks for the consensus. */
+enum conduct {
+  CONDUCT_NEWEST,   /* as it should */
+  CONDUCT_STALE,    /* has nothing newer */
+  CONDUCT_OLD,      /* hands out the epoch before the asker's */
+  CONDUCT_CUT,      /* half the document */
+  CONDUCT_GARBAGE,  /* not zstd at all */
+  CONDUCT_FORGED,   /* signed by too few */
+  CONDUCT_ENDLESS,  /* announces more than anybody takes */
+  CONDUCT_SILENT,   /* never answers */
+  CONDUCT_HANGS_UP, /* closes when asked */
+  CONDUCT_REFUSES,  /* can't be connected to */
+  CONDUCTS
+};
+
+struct fetch_bench_source {
+  enum conduct conduct;
+  uint32_t asked;      /* connections */
+  uint32_t diffs_asked, diffs_given, wholes_given;
+  int64_t clock_ms;    /* how far its clock is ahead of the true time */
+  struct guarded_key *key;
+  struct link_self self;
+};
+
+struct fetch_bench_connection { bool used, is_open; struct id id; struct fetch_bench_source *source; struct trunk *trunk; };
+
+struct fetch_bench {
+  struct network_file network;
+  struct fetch_bench_source authorities[BENCH_AUTHORITIES], relays[BENCH_RELAYS];
+  struct relay_entry entries[BENCH_RELAYS];
+  struct exit_summary summaries[BENCH_RELAYS];
+  struct consensus *epochs[BENCH_EPOCHS]; /* by epoch; made when first wanted, an interval apart */
+  uint64_t newest;                        /* the epoch that is handed out */
+  struct fetch_bench_connection connections[BENCH_CONNECTIONS];
+  struct memory_budget budget;
+  struct cell_pool *cells;
+  struct trunk_pool pool, servers;
+  struct id_table table;
+  struct effect_queue effects;
+  struct random_stream random;
+  struct link_self self;
+  struct trace trace;
+  uint32_t warnings;
+  struct fetch *fetch;
+  instant now;
+  int64_t skew_ms; /* of the client's clock */
+};
+
+/* The true time at the start is the moment when epoch 1 becomes valid. */
+void fetch_bench_init(struct fetch_bench *, const char *test);
+void fetch_bench_wipe(struct fetch_bench *);
+struct consensus *fetch_bench_consensus(struct fetch_bench *, uint64_t epoch);
+struct date fetch_bench_date(const struct fetch_bench *); /* the true one */
+/* The client's clock is off by so much from now on. */
+void fetch_bench_set_clock(struct fetch_bench *, int64_t skew_ms);
+/* Starts with this epoch from disk; 0: none. */
+void fetch_bench_start(struct fetch_bench *, uint64_t epoch);
+/* Lets time pass. */
+void fetch_bench_run(struct fetch_bench *, uint64_t duration);
+/* Until the client holds this epoch; false: not within that time. */
+bool fetch_bench_run_until(struct fetch_bench *, uint64_t epoch, uint64_t most);
+uint64_t fetch_bench_epoch(const struct fetch_bench *); /* that the client holds; 0: none */
+uint32_t fetch_bench_asked(const struct fetch_bench *, bool authorities);
+void fetch_bench_conduct(struct fetch_bench *, enum conduct authorities, enum conduct relays);
+/* The client's status text of that name; "" if it has none. */
+const char *fetch_bench_text(struct fetch_bench *, const char *name);
+
+#endif
