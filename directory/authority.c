@@ -41,6 +41,7 @@ struct authority *authority_new(const struct authority_config *config, instant n
   authority->config = *config;
   authority->clock = *clock;
   authority->consensus = config->consensus;
+  if (authority->consensus != NULL) consensus_archive_add(&authority->archive, authority->consensus);
   random_init(&authority->random, config->seed);
   bytes_wipe(authority->config.seed, sizeof authority->config.seed);
   id_table_init(&authority->connections, sizeof(struct connection_slot), AUTHORITY_CONNECTIONS);
@@ -95,6 +96,7 @@ void authority_free(struct authority *authority) {
   }
   agreement_free(authority->agreement);
   epoch_free(authority);
+  consensus_archive_wipe(&authority->archive);
   consensus_release(authority->consensus);
   effect_queue_wipe(&authority->effects);
   id_table_wipe(&authority->connections);

@@ -176,6 +176,7 @@ static void adopt(struct authority *authority, instant now) {
   }
   consensus_release(authority->consensus);
   authority->consensus = consensus;
+  consensus_archive_add(&authority->archive, consensus);
   authority->epochs_decided++;
   authority->running_changed = true; /* asks anew whether the next epoch should open early */
   trace_write(authority->config.trace, TRACE_NOTICE, "authority", "epoch %llu: %u relays, view %u", (unsigned long long)header->epoch,

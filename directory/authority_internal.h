@@ -8,6 +8,7 @@
 
 #include "crypto/circuit_handshake.h"
 #include "directory/authority.h"
+#include "directory/consensus_archive.h"
 #include "directory/descriptor.h"
 #include "directory/fetch.h"
 #include "directory/tally.h"
@@ -101,6 +102,7 @@ struct authority {
   struct peer peers[LIMIT_AUTHORITIES];
   struct agreement *agreement;
   struct consensus *consensus;
+  struct consensus_archive archive; /* the same, and those before it */
   struct held_vote votes[HELD_VOTES_MAX];
   uint32_t vote_count;
   uint64_t ballot_version;       /* being written */

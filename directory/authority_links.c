@@ -148,20 +148,13 @@ bool authority_link_work(struct authority *authority, instant now) {
 
 /* [AUTH-2] Anyone may ask for the consensus; only members for votes. */
 static void answer(struct authority *authority, struct authority_link *link, const struct transfer_event *event) {
-  struct transfers *transfers = trunk_transfers(link->trunk);
   const struct held_vote *vote = NULL;
-  const struct consensus *consensus = authority->consensus;
-  if (event->about.kind == TRANSFER_CONSENSUS && consensus == NULL) {
-    transfers_finish(transfers, event->request, OUTCOME_NO_CONSENSUS);
-  } else if (event->about.kind == TRANSFER_CONSENSUS && consensus_header(consensus)->epoch <= event->about.epoch) {
-    transfers_finish(transfers, event->request, OUTCOME_STALE);
-  } else if (event->about.kind == TRANSFER_CONSENSUS) {
-    transfers_answer(transfers, event->request, consensus_packed(consensus));
-  } else if (event->about.kind == TRANSFER_VOTE && link->member >= 0 && (vote = epoch_find_vote(authority, event->about.hash)) != NULL) {
-    transfers_answer(transfers, event->request, vote_text(vote->vote));
-  } else {
-    transfers_finish(transfers, event->request, OUTCOME_NOT_FOUND);
-  }
+  struct document *document = NULL;
+  enum outcome outcome = consensus_archive_answer(&authority->archive, &event->about, &document);
+  if (event->about.kind == TRANSFER_VOTE && link->member >= 0) vote = epoch_find_vote(authority, event->about.hash);
+  if (vote != NULL) document = vote_text(vote->vote);
+  if (document != NULL) transfers_answer(trunk_transfers(link->trunk), event->request, document);
+  else transfers_finish(trunk_transfers(link->trunk), event->request, outcome);
 }
 
 /* What an authority says is judged by the agreement; the transfer itself went well. */

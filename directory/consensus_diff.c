@@ -154,7 +154,7 @@ struct document *consensus_diff_make(const struct consensus *base, const struct 
   return NULL;
 }
 
-/* ---- what it makes of another ---- */
+/* ---- what it makes of another ([DIFF-4]: nothing is believed here) ---- */
 
 /* The list under way: entries with summaries of their own beside them. */
 struct building {
@@ -174,7 +174,6 @@ static void take_old(struct text_reader *reader, struct building *building) {
   building->old++;
 }
 
-/* [DIFF-4] */
 static void read_weigh(struct text_reader *reader, struct building *building) {
   uint32_t weight = (uint32_t)text_read_number(reader, 1, RELAY_WEIGHT_MAX);
   uint8_t flags = relay_flags_read(reader);
@@ -272,51 +271,4 @@ struct document *consensus_diff_apply(const struct consensus *base, const uint8_
   free(building.entries);
   free(building.summaries);
   return whole;
-}
-
-/* ---- the last few ---- */
-
-void consensus_archive_add(struct consensus_archive *archive, struct consensus *consensus) {
-  enum { LAST = CONSENSUS_ARCHIVE_EARLIER - 1 };
-  if (archive->newest != NULL) {
-    consensus_release(archive->earlier[LAST]);
-    memmove(&archive->earlier[1], &archive->earlier[0], LAST * sizeof archive->earlier[0]);
-    archive->earlier[0] = archive->newest;
-  }
-  for (int i = 0; i <= LAST; i++) {
-    document_release(archive->diffs[i]);
-    archive->diffs[i] = NULL;
-    archive->has_no_diff[i] = false;
-  }
-  archive->newest = consensus_take(consensus);
-}
-
-static struct document *make_packed(const struct consensus *base, const struct consensus *next) {
-  struct document *diff = consensus_diff_make(base, next);
-  struct document *packed = diff == NULL ? NULL : document_pack(document_bytes(diff), document_len(diff));
-  document_release(diff);
-  if (packed == NULL || document_len(packed) <= CONSENSUS_DIFF_PACKED_BYTES) return packed;
-  document_release(packed);
-  return NULL;
-}
-
-struct document *consensus_archive_diff(struct consensus_archive *archive, uint64_t epoch) {
-  for (int i = 0; i < CONSENSUS_ARCHIVE_EARLIER && archive->earlier[i] != NULL; i++) {
-    if (consensus_header(archive->earlier[i])->epoch != epoch) continue;
-    if (archive->diffs[i] == NULL && !archive->has_no_diff[i]) {
-      archive->diffs[i] = make_packed(archive->earlier[i], archive->newest);
-      archive->has_no_diff[i] = archive->diffs[i] == NULL;
-    }
-    return archive->diffs[i];
-  }
-  return NULL;
-}
-
-void consensus_archive_wipe(struct consensus_archive *archive) {
-  consensus_release(archive->newest);
-  for (int i = 0; i < CONSENSUS_ARCHIVE_EARLIER; i++) {
-    consensus_release(archive->earlier[i]);
-    document_release(archive->diffs[i]);
-  }
-  *archive = (struct consensus_archive){0};
 }

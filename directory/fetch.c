@@ -1,3 +1,4 @@
+#include "directory/consensus_diff.h"
 #include "directory/fetch_internal.h"
 
 #include <stdlib.h>
@@ -143,14 +144,33 @@ static enum outcome take_newer(struct fetch *fetch, instant now, struct consensu
   return OUTCOME_OK;
 }
 
-enum outcome fetch_take_packed(struct fetch *fetch, instant now, const struct document *packed) {
-  struct document *text = document_unpack(document_bytes(packed), document_len(packed), LIMIT_CONSENSUS_BYTES);
-  if (text == NULL) return OUTCOME_BAD_DOCUMENT;
+/* Takes the text's reference. */
+static enum outcome take_text(struct fetch *fetch, instant now, struct document *text) {
   enum outcome outcome = OUTCOME_OK;
   struct consensus *consensus =
       consensus_parse(fetch->config.network, document_bytes(text), document_len(text), &outcome, NULL);
   document_release(text);
   return consensus == NULL ? outcome : take_newer(fetch, now, consensus);
+}
+
+enum outcome fetch_take_packed(struct fetch *fetch, instant now, const struct document *packed) {
+  struct document *text = document_unpack(document_bytes(packed), document_len(packed), LIMIT_CONSENSUS_BYTES);
+  if (text == NULL) return OUTCOME_BAD_DOCUMENT;
+  enum outcome outcome = take_text(fetch, now, text);
+  if (outcome == OUTCOME_OK) fetch->wants_whole = false;
+  return outcome;
+}
+
+/* [DIFF-7] After one that was of no use the next is asked for whole: the fault may be in what we hold. */
+enum outcome fetch_take_diff(struct fetch *fetch, instant now, const struct document *packed) {
+  struct document *diff = document_unpack(document_bytes(packed), document_len(packed), CONSENSUS_DIFF_BYTES);
+  enum outcome outcome = OUTCOME_BAD_DOCUMENT;
+  struct document *text =
+      diff == NULL ? NULL : consensus_diff_apply(fetch->consensus, document_bytes(diff), document_len(diff), &outcome);
+  document_release(diff);
+  if (text != NULL) outcome = take_text(fetch, now, text);
+  fetch->wants_whole = outcome != OUTCOME_OK;
+  return outcome;
 }
 
 /* Which failures mean that there was no answer at all. */

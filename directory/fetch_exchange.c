@@ -1,3 +1,4 @@
+#include "directory/consensus_diff.h"
 #include "directory/fetch_internal.h"
 
 #include <stdlib.h>
@@ -105,18 +106,20 @@ void fetch_end_exchange(struct exchange *exchange, instant now, enum outcome out
 static void ask(struct exchange *exchange) {
   struct fetch *fetch = exchange->fetch;
   struct transfers *transfers = trunk_transfers(exchange->trunk);
-  struct transfer_request request = {.kind = TRANSFER_CONSENSUS,
+  struct transfer_request request = {.kind = exchange->wants_diff ? TRANSFER_CONSENSUS_DIFF : TRANSFER_CONSENSUS,
                                      .epoch = fetch->consensus == NULL ? 0 : consensus_header(fetch->consensus)->epoch};
   exchange->asked = true;
   if (exchange->is_put) transfers_put(transfers, TRANSFER_DESCRIPTOR, fetch->descriptor);
-  else transfers_get(transfers, &request, LIMIT_CONSENSUS_PACKED_BYTES);
+  else transfers_get(transfers, &request, exchange->wants_diff ? CONSENSUS_DIFF_PACKED_BYTES : LIMIT_CONSENSUS_PACKED_BYTES);
   trunk_make_ready(exchange->trunk);
 }
 
 static void follow_state(struct exchange *exchange) {
   const struct link *link = trunk_link(exchange->trunk);
   exchange->needs_work = link_needs_work(link);
-  if (link_state(link) == LINK_OPEN && !exchange->asked) ask(exchange);
+  if (link_state(link) != LINK_OPEN || exchange->asked) return;
+  exchange->wants_diff = !exchange->is_put && exchange->fetch->consensus != NULL && !exchange->fetch->wants_whole;
+  ask(exchange);
 }
 
 /* True if it ended the exchange; ret_outcome: how. */
@@ -135,7 +138,13 @@ static bool take_delivery(struct exchange *exchange, instant now, const struct d
     trunk_make_ready(exchange->trunk);
     return false;
   }
-  *ret_outcome = event->kind == TRANSFER_ARRIVED ? fetch_take_packed(exchange->fetch, now, event->document) : event->outcome;
+  if (event->kind == TRANSFER_ENDED && exchange->wants_diff && event->outcome == OUTCOME_NOT_FOUND) { /* [DIFF-7] */
+    exchange->wants_diff = false;
+    ask(exchange);
+    return false;
+  }
+  if (event->kind != TRANSFER_ARRIVED) *ret_outcome = event->outcome;
+  else *ret_outcome = exchange->wants_diff ? fetch_take_diff(exchange->fetch, now, event->document) : fetch_take_packed(exchange->fetch, now, event->document);
   if (event->kind == TRANSFER_ARRIVED || event->kind == TRANSFER_GIVEN) document_release(event->document);
   return true;
 }

@@ -10,7 +10,7 @@
 /* One link to one node, for one request. */
 struct exchange {
   struct fetch *fetch;
-  bool is_put, asked, needs_work, resolving;
+  bool is_put, asked, wants_diff, needs_work, resolving;
   int authority; /* its place in the network file; -1: a mirror */
   struct id connection;
   struct trunk *trunk; /* NULL while a name is looked up */
@@ -38,7 +38,7 @@ struct publication { bool accepted, under_way; uint32_t failures; instant next; 
 struct fetch {
   struct fetch_config config;
   struct wall_clock clock;
-  bool has_clock, eager, has_news, split, get_under_way;
+  bool has_clock, eager, has_news, split, get_under_way, wants_whole; /* wants_whole: a diff failed */
   struct consensus *consensus;
   struct document *descriptor;
   struct list exchanges;
@@ -68,8 +68,9 @@ bool fetch_begin_with_mirror(struct fetch *, instant now, const struct relay_ent
 /* Closes it and tells fetch.c how it went, unless that was told already. */
 void fetch_end_exchange(struct exchange *, instant now, enum outcome);
 
-/* fetch.c: a consensus came packed; says what came of it. */
+/* fetch.c: a consensus came packed, or a diff from ours to it; says what came of it. */
 enum outcome fetch_take_packed(struct fetch *, instant now, const struct document *packed);
+enum outcome fetch_take_diff(struct fetch *, instant now, const struct document *packed);
 void fetch_get_ended(struct fetch *, instant now, bool from_mirror, enum outcome);
 void fetch_put_ended(struct fetch *, instant now, uint32_t authority, enum outcome);
 

@@ -193,7 +193,8 @@ void transfers_finish(struct transfers *t, uint16_t request, enum outcome outcom
 
 /* [XFER-2] */
 static bool kind_is_got(uint8_t kind) {
-  return kind == TRANSFER_CONSENSUS || kind == TRANSFER_VOTE || kind == TRANSFER_NETWORK_FILE;
+  return kind == TRANSFER_CONSENSUS || kind == TRANSFER_VOTE || kind == TRANSFER_NETWORK_FILE ||
+         kind == TRANSFER_CONSENSUS_DIFF;
 }
 static bool kind_is_put(uint8_t kind) {
   return kind == TRANSFER_DESCRIPTOR || kind == TRANSFER_AGREEMENT;

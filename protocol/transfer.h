@@ -19,6 +19,7 @@ enum transfer_kind {
   TRANSFER_VOTE = 3,         /* GET by hash, between authorities */
   TRANSFER_AGREEMENT = 4,    /* PUT, between authorities */
   TRANSFER_NETWORK_FILE = 5, /* GET: serial newer than `epoch` */
+  TRANSFER_CONSENSUS_DIFF = 6, /* GET: from the consensus of `epoch` to the newest; zstd */
 };
 
 /* [XFER-3] Who asks draws the number, 1 to 32767. Whoever means a request of the other end sets the top bit: on the

@@ -121,14 +121,10 @@ void neighbour_work(struct shard *shard, struct neighbour *neighbour, instant no
 static void answer_transfer(struct shard *shard, struct neighbour *neighbour, const struct transfer_event *event) {
   struct transfers *transfers = trunk_transfers(neighbour->trunk);
   if (event->kind == TRANSFER_ASKED) {
-    bool known = event->about.kind == TRANSFER_CONSENSUS && shard->consensus != NULL;
-    if (!known) {
-      transfers_finish(transfers, event->request, event->about.kind == TRANSFER_CONSENSUS ? OUTCOME_NO_CONSENSUS : OUTCOME_NOT_FOUND);
-    } else if (consensus_header(shard->consensus)->epoch <= event->about.epoch) {
-      transfers_finish(transfers, event->request, OUTCOME_STALE);
-    } else {
-      transfers_answer(transfers, event->request, consensus_packed(shard->consensus));
-    }
+    struct document *document = NULL;
+    enum outcome outcome = consensus_archive_answer(&shard->archive, &event->about, &document);
+    if (outcome == OUTCOME_OK) transfers_answer(transfers, event->request, document);
+    else transfers_finish(transfers, event->request, outcome);
     trunk_make_ready(neighbour->trunk);
   } else {
     document_release(event->document);

@@ -71,6 +71,7 @@ void shard_free(struct shard *shard) {
     timer_heap_wipe(&shard->timers);
     wipe_effects(shard);
   }
+  consensus_archive_wipe(&shard->archive);
   consensus_release(shard->consensus);
   if (shard->keys != NULL) sodium_free(shard->keys);
   cell_pool_free(shard->cells);
@@ -178,6 +179,7 @@ static void take_message(struct shard *shard, const struct machine_message *mess
   if (message->kind == SHARD_CONSENSUS) {
     consensus_release(shard->consensus);
     shard->consensus = message->object;
+    consensus_archive_add(&shard->archive, shard->consensus);
     exit_learn_places(shard);
   } else if (message->kind == SHARD_ONION_KEYS) {
     take_keys(shard, message->object);

@@ -5,6 +5,7 @@
 #ifndef TUNIC_RELAY_SHARD_INTERNAL_H
 #define TUNIC_RELAY_SHARD_INTERNAL_H
 
+#include "directory/consensus_archive.h"
 #include "protocol/effect_queue.h"
 #include "protocol/id_table.h"
 #include "protocol/index_map.h"
@@ -78,6 +79,7 @@ struct shard {
   struct random_stream random;
   struct wall_clock clock;
   struct consensus *consensus;
+  struct consensus_archive archive; /* the same, and those before it */
   struct onion_keys *keys;
   struct aead_cache *contexts;
   struct cell_pool *cells;

@@ -1,4 +1,4 @@
-#include "directory/consensus_diff.h"
+#include "directory/consensus_archive.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -25,7 +25,7 @@ Test(fetch, who_has_a_consensus_asks_a_mirror) {
   fetch_bench_start(&bench, 1);
   fetch_bench_run(&bench, interval() / 2);
   cr_expect_eq(fetch_bench_asked(&bench, true) + fetch_bench_asked(&bench, false), 0, "it is fresh");
-  bench.newest = 2;
+  fetch_bench_decide(&bench, 2);
   cr_expect(fetch_bench_run_until(&bench, 2, 2 * interval()));
   cr_expect_eq(fetch_bench_asked(&bench, false), 1);
   cr_expect_eq(fetch_bench_asked(&bench, true), 0);
@@ -36,17 +36,18 @@ Test(fetch, who_has_a_consensus_asks_a_mirror) {
 static void expect_one_attempt(enum conduct conduct) {
   fetch_bench_init(&bench, "bad mirrors");
   fetch_bench_conduct(&bench, CONDUCT_NEWEST, conduct);
+  fetch_bench_decide(&bench, 3);
   fetch_bench_start(&bench, 3);
   bench.now += 2 * interval();
   fetch_bench_set_clock(&bench, 0);
-  bench.newest = 4;
+  fetch_bench_decide(&bench, 4);
   cr_expect(fetch_bench_run_until(&bench, 4, 2 * interval() + 70 * SECONDS), "conduct %d", (int)conduct);
   cr_expect_eq(fetch_bench_asked(&bench, false), 2, "conduct %d: %u mirrors were asked", (int)conduct, fetch_bench_asked(&bench, false));
   cr_expect_eq(fetch_bench_asked(&bench, true), 1, "conduct %d", (int)conduct);
   cr_expect_eq(fetch_state(bench.fetch, bench.now), OUTCOME_OK);
   /* Nothing is held against mirrors: when they are good again they are asked first. */
   fetch_bench_conduct(&bench, CONDUCT_NEWEST, CONDUCT_NEWEST);
-  bench.newest = 5;
+  fetch_bench_decide(&bench, 5);
   bench.now += interval();
   cr_expect(fetch_bench_run_until(&bench, 5, 2 * interval()));
   cr_expect_eq(fetch_bench_asked(&bench, true), 1);
@@ -70,7 +71,7 @@ Test(fetch, while_authorities_are_flooded_mirrors_are_asked_again) {
   fetch_bench_run(&bench, interval() + 90 * SECONDS);
   cr_assert_gt(fetch_bench_asked(&bench, true), 0);
   fetch_bench_conduct(&bench, CONDUCT_SILENT, CONDUCT_NEWEST);
-  bench.newest = 2;
+  fetch_bench_decide(&bench, 2);
   cr_expect(fetch_bench_run_until(&bench, 2, 120 * SECONDS));
   fetch_bench_wipe(&bench);
 }
@@ -88,6 +89,45 @@ Test(fetch, nobody_who_waits_asks_ever_faster) {
   cr_expect_gt(second, 1);
   fetch_bench_wipe(&bench);
 }
+
+/* ---- diffs ---- */
+
+static uint32_t given(bool diffs) {
+  uint32_t count = 0;
+  for (int i = 0; i < BENCH_RELAYS; i++) count += diffs ? bench.relays[i].diffs_given : bench.relays[i].wholes_given;
+  for (int i = 0; i < BENCH_AUTHORITIES; i++) count += diffs ? bench.authorities[i].diffs_given : bench.authorities[i].wholes_given;
+  return count;
+}
+
+/* The client holds `held`, its sources the next ones up to `newest`. */
+static void expect_fetched(enum conduct conduct, uint64_t held, uint64_t newest, uint32_t diffs, uint32_t wholes) {
+  fetch_bench_init(&bench, "diffs");
+  fetch_bench_conduct(&bench, conduct, conduct);
+  fetch_bench_start(&bench, held);
+  fetch_bench_decide(&bench, newest);
+  bench.now += newest * interval();
+  fetch_bench_set_clock(&bench, 0);
+  cr_expect(fetch_bench_run_until(&bench, newest, 30 * SECONDS));
+  const struct document *text = consensus_text(fetch_consensus(bench.fetch)), *right = consensus_text(fetch_bench_consensus(&bench, newest));
+  cr_assert_eq(document_len(text), document_len(right));
+  cr_expect_arr_eq(document_bytes(text), document_bytes(right), document_len(right));
+  cr_expect_eq(given(true), diffs);
+  cr_expect_eq(given(false), wholes);
+  fetch_bench_wipe(&bench);
+}
+
+Test(fetch, who_holds_one_of_the_last_three_gets_what_changed) {
+  expect_fetched(CONDUCT_NEWEST, 4, 5, 1, 0);
+  expect_fetched(CONDUCT_NEWEST, 2, 5, 1, 0);
+}
+
+Test(fetch, who_holds_an_older_one_gets_the_whole_on_the_same_link) {
+  expect_fetched(CONDUCT_NEWEST, 1, 5, 0, 1);
+  cr_expect_eq(fetch_bench_asked(&bench, false), 1);
+}
+
+Test(fetch, a_source_without_diffs_gives_the_whole) { expect_fetched(CONDUCT_WHOLE, 4, 5, 0, 1); }
+Test(fetch, after_a_diff_that_is_wrong_the_whole_is_asked_for) { expect_fetched(CONDUCT_BAD_DIFF, 4, 5, 0, 1); }
 
 /* ---- clocks ---- */
 

@@ -107,7 +107,11 @@ void fetch_bench_init(struct fetch_bench *bench, const char *test) {
                                 .from_mirrors = true};
   bench->fetch = fetch_new(&config);
   cr_assert(bench->fetch);
-  bench->newest = 1;
+  fetch_bench_decide(bench, 1);
+}
+
+void fetch_bench_decide(struct fetch_bench *bench, uint64_t epoch) {
+  while (bench->newest < epoch) consensus_archive_add(&bench->archive, fetch_bench_consensus(bench, ++bench->newest));
 }
 
 void fetch_bench_start(struct fetch_bench *bench, uint64_t epoch) {
@@ -123,6 +127,7 @@ static void forget(struct fetch_bench_connection *connection) {
 void fetch_bench_wipe(struct fetch_bench *bench) {
   for (int i = 0; i < BENCH_CONNECTIONS; i++) forget(&bench->connections[i]);
   fetch_free(bench->fetch);
+  consensus_archive_wipe(&bench->archive);
   effect_queue_wipe(&bench->effects);
   id_table_wipe(&bench->table);
   cell_pool_free(bench->cells);
@@ -148,6 +153,31 @@ static struct document *forge(struct fetch_bench *bench) {
   return packed;
 }
 
+/* The diff says that a relay weighs something else than its authorities said. */
+static struct document *bad_diff(struct fetch_bench *bench, uint64_t epoch) {
+  static char changed[SAMPLE_TEXT_BYTES];
+  struct document *diff = consensus_diff_make(fetch_bench_consensus(bench, epoch), fetch_bench_consensus(bench, bench->newest));
+  cr_assert(diff);
+  size_t len = text_replace((const char *)document_bytes(diff), document_len(diff), "weigh ", "weigh ", "weigh 1", changed, sizeof changed);
+  document_release(diff);
+  return document_pack((const uint8_t *)changed, len);
+}
+
+static void answer_well(struct fetch_bench *bench, struct fetch_bench_connection *connection, const struct transfer_event *event) {
+  struct document *document = NULL;
+  struct transfers *transfers = trunk_transfers(connection->trunk);
+  enum outcome outcome = consensus_archive_answer(&bench->archive, &event->about, &document);
+  bool is_diff = event->about.kind == TRANSFER_CONSENSUS_DIFF, has_diffs = connection->source->conduct != CONDUCT_WHOLE;
+  if (outcome == OUTCOME_OK && is_diff && !has_diffs) outcome = OUTCOME_NOT_FOUND;
+  if (outcome != OUTCOME_OK) {
+    transfers_finish(transfers, event->request, outcome);
+    return;
+  }
+  connection->source->diffs_given += is_diff;
+  connection->source->wholes_given += !is_diff;
+  transfers_answer(transfers, event->request, document);
+}
+
 static struct document *too_much(void) {
   uint8_t *bytes = calloc(1, (size_t)LIMIT_CONSENSUS_PACKED_BYTES + 1);
   struct document *document = document_new(bytes, (size_t)LIMIT_CONSENSUS_PACKED_BYTES + 1);
@@ -162,8 +192,10 @@ static bool answer(struct fetch_bench *bench, struct fetch_bench_connection *con
   uint16_t request = event->request;
   switch (connection->source->conduct) {
   case CONDUCT_NEWEST:
-    if (event->about.epoch >= bench->newest) transfers_finish(transfers, request, OUTCOME_STALE);
-    else transfers_answer(transfers, request, newest);
+  case CONDUCT_WHOLE: answer_well(bench, connection, event); break;
+  case CONDUCT_BAD_DIFF:
+    if (event->about.kind == TRANSFER_CONSENSUS_DIFF) give(transfers, request, bad_diff(bench, event->about.epoch));
+    else answer_well(bench, connection, event);
     break;
   case CONDUCT_STALE: transfers_finish(transfers, request, OUTCOME_STALE); break;
   case CONDUCT_OLD: transfers_answer(transfers, request, consensus_packed(fetch_bench_consensus(bench, event->about.epoch > 1 ? event->about.epoch - 1 : 1))); break;

@@ -5,6 +5,7 @@
 #ifndef TUNIC_TESTS_UNIT_DIRECTORY_FETCH_BENCH_H
 #define TUNIC_TESTS_UNIT_DIRECTORY_FETCH_BENCH_H
 
+#include "directory/consensus_archive.h"
 #include "directory/fetch.h"
 #include "protocol/memory_budget.h"
 #include "tests/unit/directory/documents.h"
@@ -14,6 +15,8 @@ enum { BENCH_AUTHORITIES = 4, BENCH_RELAYS = 6, BENCH_CONNECTIONS = 16, BENCH_EP
 /* How a source answers who asks for the consensus. */
 enum conduct {
   CONDUCT_NEWEST,   /* as it should */
+  CONDUCT_WHOLE,    /* has no diffs */
+  CONDUCT_BAD_DIFF, /* its diffs yield something else */
   CONDUCT_STALE,    /* has nothing newer */
   CONDUCT_OLD,      /* hands out the epoch before the asker's */
   CONDUCT_CUT,      /* half the document */
@@ -29,7 +32,7 @@ enum conduct {
 struct fetch_bench_source {
   enum conduct conduct;
   uint32_t asked;      /* connections */
-  uint32_t diffs_asked, diffs_given, wholes_given;
+  uint32_t diffs_given, wholes_given;
   int64_t clock_ms;    /* how far its clock is ahead of the true time */
   struct guarded_key *key;
   struct link_self self;
@@ -44,6 +47,7 @@ struct fetch_bench {
   struct exit_summary summaries[BENCH_RELAYS];
   struct consensus *epochs[BENCH_EPOCHS]; /* by epoch; made when first wanted, an interval apart */
   uint64_t newest;                        /* the epoch that is handed out */
+  struct consensus_archive archive;       /* up to it */
   struct fetch_bench_connection connections[BENCH_CONNECTIONS];
   struct memory_budget budget;
   struct cell_pool *cells;
@@ -68,6 +72,8 @@ struct date fetch_bench_date(const struct fetch_bench *); /* the true one */
 void fetch_bench_set_clock(struct fetch_bench *, int64_t skew_ms);
 /* Starts with this epoch from disk; 0: none. */
 void fetch_bench_start(struct fetch_bench *, uint64_t epoch);
+/* Epochs up to this one are decided now. */
+void fetch_bench_decide(struct fetch_bench *, uint64_t epoch);
 /* Lets time pass. */
 void fetch_bench_run(struct fetch_bench *, uint64_t duration);
 /* Until the client holds this epoch; false: not within that time. */
