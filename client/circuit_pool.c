@@ -82,7 +82,7 @@ static enum outcome choose_with_guard(struct client *client, instant now, const 
   struct path_request request = {.guard = guard,
                                  .port = order->port,
                                  .is_private = order->is_private,
-                                 .is_lab = client->config.network->is_lab,
+                                 .is_lab = network_chain_newest(client->config.networks)->is_lab,
                                  .exits = order->exits,
                                  .middles = &middles};
   const struct consensus *consensus = fetch_consensus(client->fetch);

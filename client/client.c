@@ -14,7 +14,7 @@ static void read_state(struct client *client) {
   uint32_t line;
   const struct client_config *config = &client->config;
   if (config->state == NULL) return;
-  enum outcome outcome = saved_state_parse(config->state, config->state_len, config->network->id, &state, &line);
+  enum outcome outcome = saved_state_parse(config->state, config->state_len, network_chain_newest(config->networks)->id, &state, &line);
   if (outcome == OUTCOME_OK) client->guards = state.sample;
   else trace_write(config->trace, TRACE_WARNING, "guard", "the saved state is not used: %s, line %u; new guards will be chosen", outcome_name(outcome), line);
 }
@@ -22,7 +22,7 @@ static void read_state(struct client *client) {
 static bool make_fetch(struct client *client) {
   const struct fetch_config config = {
       .self = client->config.self,
-      .network = client->config.network,
+      .networks = client->config.networks,
       .trunks = &client->trunks,
       .connections = &client->connections,
       .slot_kind = SLOT_FETCH,
@@ -171,7 +171,7 @@ void client_save(struct client *client) {
   if (client->saving) return;
   struct saved_state state = {.sample = client->guards};
   char text[SAVED_STATE_MAX_BYTES];
-  memcpy(state.network, client->config.network->id, sizeof state.network);
+  memcpy(state.network, network_chain_newest(client->config.networks)->id, sizeof state.network);
   size_t len = saved_state_format(&state, text);
   write_file(client, "state", document_new_secret(text, len), true, &client->saving_id);
   client->saving = !id_is_none(client->saving_id);
@@ -190,6 +190,11 @@ static void written(struct client *client, const struct event *event) {
 
 /* ---- a newer consensus ---- */
 
+static void save_network(struct client *client) {
+  struct id id;
+  write_file(client, "network", network_chain_text(client->config.networks), false, &id);
+}
+
 static void consensus_changed(struct client *client) {
   struct consensus *consensus = fetch_consensus(client->fetch);
   if (consensus == NULL) return;
@@ -203,6 +208,7 @@ static void consensus_changed(struct client *client) {
 /* ---- the end of a verb ---- */
 
 static void sweep(struct client *client, instant now) {
+  if (fetch_take_network_news(client->fetch)) save_network(client);
   if (fetch_take_news(client->fetch)) consensus_changed(client);
   for (int round = 0; round < SWEEPS_MOST; round++) {
     struct trunk_side *side;

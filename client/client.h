@@ -1,13 +1,13 @@
 /* A client: a SOCKS proxy's applications on one side, circuits over one guard on the other.
  * Spec: specs/socks.md, specs/paths.md, specs/circuits.md, specs/streams.md. Driven by io/driver or the simulator
  * through its verbs: SOCKS connections are accepted with CONNECTION_SOCKS.
- * Writes two files: "state" (secret; its guards) and "consensus" (the text, to start from next time).
+ * Writes three files: "state" (secret; its guards), "consensus" and "network" (texts, to start from next time).
  * Never resolves a destination's name, never connects to one: only relays and authorities.
  */
 #ifndef TUNIC_CLIENT_CLIENT_H
 #define TUNIC_CLIENT_CLIENT_H
 
-#include "directory/consensus.h"
+#include "directory/network_chain.h"
 #include "protocol/machine.h"
 #include "protocol/memory_budget.h"
 #include "protocol/trace.h"
@@ -17,7 +17,7 @@ struct client;
 /* What a client is made with. Pointers are kept and must outlive it, but for the state's text; the seed is copied. */
 struct client_config {
   const struct link_self *self; /* link_secret: NULL */
-  const struct network_file *network;
+  struct network_chain *networks; /* new serials are added to it */
   struct memory_budget *budget;
   uint32_t pool_cells;
   uint8_t seed[RANDOM_SEED_BYTES];

@@ -57,6 +57,7 @@ static void add_figures(const struct client *client, struct status *ret) {
   status_add_figure(ret, "cells_sent", client->trunks.cells_sent);
   status_add_figure(ret, "cells_received", client->trunks.cells_received);
   status_add_figure(ret, "link_bytes_sent", client->trunks.bytes_sent);
+  status_add_figure(ret, "newest_serial", network_chain_newest(client->config.networks)->serial);
   status_add_figure(ret, "pool_cells", cell_pool_used(client->cells));
   status_add_figure(ret, "pool_cells_limit", cell_pool_limit(client->cells));
 }
@@ -77,6 +78,6 @@ void client_status(const struct client *client, instant now, struct status *ret)
     status_add_text(ret, "warning", text);
   }
   if (consensus != NULL) status_add_expiry(ret, "consensus", consensus_header(consensus)->valid_until);
-  status_add_expiry(ret, "network file", client->config.network->expires);
+  status_add_expiry(ret, "network file", network_chain_newest(client->config.networks)->expires);
   add_figures(client, ret);
 }

@@ -12,11 +12,12 @@ enum { MEGABYTE = 1024 * 1024 };
 
 static const char STATE_FILE[] = "state";
 static const char CONSENSUS_FILE[] = "consensus";
+static const char NETWORK_FILE[] = "network";
 
 struct program_of_client {
   const struct client_settings *settings;
   struct launch launch;
-  struct network_file network;
+  struct network_chain *networks;
   struct link_self self;
   struct document *state; /* NULL: there is none */
   struct memory_budget budget;
@@ -25,13 +26,17 @@ struct program_of_client {
 
 static enum outcome read_network(struct program_of_client *program, struct complaint *complaint) {
   const char *path = program->settings->network_path;
-  struct document *document;
-  uint32_t line;
-  enum outcome outcome = file_read(path, LIMIT_NETWORK_FILE_BYTES, &document, complaint);
+  struct document *given, *stored = NULL;
+  uint32_t line = 0;
+  enum outcome outcome = file_read(path, NETWORK_CHAIN_BYTES, &given, complaint);
   if (outcome != OUTCOME_OK) return outcome;
-  outcome = network_file_parse(document_bytes(document), document_len(document), &program->network, &line);
-  document_release(document);
-  if (outcome != OUTCOME_OK) complain(complaint, "%s is no network file (line %u): %s", path, line, outcome_text(outcome));
+  if (folder_read(program->launch.folder, NETWORK_FILE, NETWORK_CHAIN_BYTES, &stored, NULL) != OUTCOME_OK) stored = NULL;
+  program->networks = network_chain_start(given, stored, &outcome, &line);
+  document_release(given);
+  document_release(stored);
+  if (program->networks != NULL) return OUTCOME_OK;
+  if (line > 0) complain(complaint, "%s is no network file (line %u): %s", path, line, outcome_text(outcome));
+  else complain(complaint, "%s is not of the network that %s belongs to: %s", path, program->settings->data_path, outcome_text(outcome));
   return outcome;
 }
 
@@ -45,7 +50,7 @@ static enum outcome read_state(struct program_of_client *program, struct complai
     return OUTCOME_OK;
   }
   if (outcome != OUTCOME_OK) return outcome;
-  outcome = saved_state_parse((const char *)document_bytes(program->state), document_len(program->state), program->network.id, &state, &line);
+  outcome = saved_state_parse((const char *)document_bytes(program->state), document_len(program->state), network_chain_newest(program->networks)->id, &state, &line);
   if (outcome == OUTCOME_WRONG_NETWORK)
     complain(complaint, "%s belongs to a client of another network. Use another folder.", program->settings->data_path);
   else if (outcome != OUTCOME_OK)
@@ -59,14 +64,14 @@ static void read_consensus(struct program_of_client *program, instant now) {
   struct document *file;
   enum outcome outcome = folder_read(program->launch.folder, CONSENSUS_FILE, LIMIT_CONSENSUS_BYTES, &file, NULL);
   if (outcome != OUTCOME_OK) return;
-  struct consensus *consensus = consensus_parse(&program->network, document_bytes(file), document_len(file), &outcome, NULL);
+  struct consensus *consensus = network_chain_consensus(program->networks, document_bytes(file), document_len(file), &outcome, NULL);
   document_release(file);
   if (consensus != NULL) client_set_consensus(program->client, now, consensus);
   else trace_write(program->launch.trace, TRACE_NOTICE, "start", "the stored consensus can't be used (%s): a new one is fetched", outcome_name(outcome));
 }
 
 static enum outcome make_machine(struct program_of_client *program) {
-  struct client_config config = {.self = &program->self, .network = &program->network, .budget = &program->budget,
+  struct client_config config = {.self = &program->self, .networks = program->networks, .budget = &program->budget,
                                  .trace = program->launch.trace, .isolate_destinations = program->settings->isolate_destinations};
   memory_budget_init(&program->budget, (size_t)program->settings->memory_mb * MEGABYTE);
   config.pool_cells = (uint32_t)(program->budget.ceiling / CELL_BYTES);
@@ -74,7 +79,7 @@ static enum outcome make_machine(struct program_of_client *program) {
     config.state = (const char *)document_bytes(program->state);
     config.state_len = document_len(program->state);
   }
-  memcpy(program->self.network, program->network.id, sizeof program->self.network);
+  memcpy(program->self.network, network_chain_newest(program->networks)->id, sizeof program->self.network);
   launch_fill_suites(program->settings->backend, &program->self);
   launch_seed(&program->launch, config.seed);
   program->client = client_new(&config);
@@ -110,6 +115,7 @@ enum outcome client_run(const struct client_settings *settings, struct complaint
   program->settings = settings;
   enum outcome outcome = run(program, complaint);
   client_free(program->client);
+  network_chain_free(program->networks);
   document_release(program->state);
   launch_end(&program->launch);
   free(program);

@@ -5,29 +5,22 @@
 
 enum { POOL_CELLS = 8192 };
 
-static struct agreement *make_agreement(struct authority *authority, instant now, enum outcome *ret_outcome) {
-  const struct network_file *network = authority->config.network;
-  struct agreement_config config = {.own = (uint8_t)authority->config.own,
-                                    .seed = authority->config.identity_seed->bytes,
-                                    .ballot_state = authority->config.ballot_state,
-                                    .ballot = authority->config.ballot,
-                                    .ballot_len = authority->config.ballot_len,
-                                    .clock = authority->clock,
-                                    .trace = authority->config.trace,
-                                    .tally = epoch_tally(authority)};
-  uint8_t identities[LIMIT_AUTHORITIES][IDENTITY_BYTES];
-  for (uint32_t i = 0; i < network->authority_count; i++) memcpy(identities[i], network->authorities[i].identity, IDENTITY_BYTES);
-  agreement_members_init(&config.members, network->id, network->serial, network->authority_count, identities);
-  config.timing = (struct agreement_timing){.view_first = (uint64_t)network->timing.view_first * MILLISECONDS,
-                                            .view_most = (uint64_t)network->timing.view_most * MILLISECONDS,
-                                            .interval = (uint64_t)network->timing.interval * MILLISECONDS,
-                                            .early_gap = (uint64_t)network->timing.early_gap * MILLISECONDS};
-  memcpy(config.genesis, network->digest, DIGEST_BYTES);
-  if (authority->consensus != NULL) {
-    consensus_certificate(authority->consensus, &config.decided);
-    config.decided_valid_after = consensus_header(authority->consensus)->valid_after;
-  }
-  return agreement_new(&config, now, ret_outcome);
+static bool make_fetch(struct authority *authority, instant now) {
+  struct fetch_config config = {.self = authority->config.self,
+                                .networks = authority->config.networks,
+                                .trunks = &authority->trunks,
+                                .connections = &authority->connections,
+                                .slot_kind = SLOT_FETCH,
+                                .effects = &authority->effects,
+                                .random = &authority->random,
+                                .trace = authority->config.trace};
+  authority->fetch = fetch_new(&config);
+  if (authority->fetch == NULL) return false;
+  fetch_set_resting(authority->fetch, now, true);
+  if (authority->consensus != NULL) fetch_set_consensus(authority->fetch, now, consensus_take(authority->consensus));
+  (void)fetch_take_news(authority->fetch); /* it came from the disk: it need not go there */
+  fetch_set_clock(authority->fetch, now, &authority->clock);
+  return true;
 }
 
 struct authority *authority_new(const struct authority_config *config, instant now, const struct wall_clock *clock,
@@ -59,13 +52,13 @@ struct authority *authority_new(const struct authority_config *config, instant n
   authority->cells = cell_pool_new(config->budget, POOL_CELLS);
   if (authority->cells != NULL) {
     trunk_pool_init(&authority->trunks, authority->cells, &authority->random);
-    authority->agreement = make_agreement(authority, now, ret_outcome);
+    if (make_fetch(authority, now)) *ret_outcome = authority_follow_networks(authority, now, true);
   }
-  if (authority->agreement == NULL) {
+  if (*ret_outcome != OUTCOME_OK) {
     authority_free(authority);
     return NULL;
   }
-  peers_start(authority, now);
+  authority_save_network(authority);
   return authority;
 }
 
@@ -73,7 +66,8 @@ static void free_links(struct authority *authority) {
   uint32_t cursor = 0;
   struct id id;
   struct connection_slot *slot;
-  while ((slot = id_table_next(&authority->connections, &cursor, &id)) != NULL) authority_link_free(authority, slot->object);
+  while ((slot = id_table_next(&authority->connections, &cursor, &id)) != NULL)
+    if (slot->kind != SLOT_FETCH) authority_link_free(authority, slot->object);
 }
 
 void authority_free(struct authority *authority) {
@@ -94,6 +88,7 @@ void authority_free(struct authority *authority) {
       free(LIST_OBJECT(node, struct outgoing, node));
     }
   }
+  fetch_free(authority->fetch);
   agreement_free(authority->agreement);
   epoch_free(authority);
   consensus_archive_wipe(&authority->archive);
@@ -123,13 +118,24 @@ void authority_write(struct authority *authority, enum authority_write what, con
   authority_effect(authority, &effect);
 }
 
+/* What the fetch brought, to one that takes no part. */
+static void take_fetched(struct authority *authority) {
+  if (fetch_take_network_news(authority->fetch)) authority_save_network(authority);
+  if (!fetch_take_news(authority->fetch)) return;
+  struct consensus *consensus = fetch_consensus(authority->fetch);
+  uint64_t held = authority->consensus == NULL ? 0 : consensus_header(authority->consensus)->epoch;
+  if (consensus_header(consensus)->epoch > held) epoch_keep(authority, consensus_take(consensus));
+}
+
 /* What every verb ends with: the agreement's wishes, then whatever is gone is freed. */
 static void finish(struct authority *authority, instant now) {
-  if (authority->running_changed) { /* [AUTH-6] */
+  take_fetched(authority);
+  authority_follow_networks(authority, now, false);
+  if (authority->running_changed && authority->agreement != NULL) { /* [AUTH-6] */
     authority->running_changed = false;
     agreement_want_early(authority->agreement, now, relays_changed(authority));
   }
-  if (!authority->split) epoch_run(authority, now);
+  if (!authority->split && authority->agreement != NULL) epoch_run(authority, now);
   struct list_node *node;
   while ((node = list_take_first(&authority->gone)) != NULL)
     authority_link_free(authority, LIST_OBJECT(node, struct authority_link, gone));
@@ -137,7 +143,12 @@ static void finish(struct authority *authority, instant now) {
 
 static struct authority_link *find(const struct authority *authority, struct id id) {
   const struct connection_slot *slot = id_table_get(&authority->connections, id);
-  return slot == NULL ? NULL : slot->object;
+  return slot == NULL || slot->kind == SLOT_FETCH ? NULL : slot->object;
+}
+
+static bool is_fetch(const struct authority *authority, struct id id) {
+  const struct connection_slot *slot = id_table_get(&authority->connections, id);
+  return slot != NULL && slot->kind == SLOT_FETCH;
 }
 
 static struct id verb_accept(void *self, instant now, enum connection_kind kind, const struct address *peer) {
@@ -148,7 +159,9 @@ static struct id verb_accept(void *self, instant now, enum connection_kind kind,
 }
 
 static size_t verb_room(const void *self, struct id id) {
-  const struct authority_link *link = find(self, id);
+  const struct authority *authority = self;
+  const struct authority_link *link = find(authority, id);
+  if (is_fetch(authority, id)) return fetch_room(authority->fetch, id);
   if (link == NULL || link->trunk == NULL || link->is_gone) return 0;
   const struct link *inner = trunk_link(link->trunk);
   return link_needs_work(inner) || link_state(inner) == LINK_AWAITING_ADMISSION ? 0 : SIZE_MAX;
@@ -157,24 +170,38 @@ static size_t verb_room(const void *self, struct id id) {
 static enum outcome verb_receive(void *self, instant now, struct id id, uint8_t *in, size_t len, size_t *ret_used) {
   struct authority *authority = self;
   struct authority_link *link = find(authority, id);
+  bool is_ours = is_fetch(authority, id);
   *ret_used = len;
-  if (link == NULL || link->trunk == NULL || link->is_gone) return OUTCOME_NOT_FOUND;
-  enum outcome outcome = authority_link_receive(authority, link, now, in, len, ret_used);
+  if (!is_ours && (link == NULL || link->trunk == NULL || link->is_gone)) return OUTCOME_NOT_FOUND;
+  enum outcome outcome = is_ours ? fetch_receive(authority->fetch, now, id, in, len, ret_used)
+                                 : authority_link_receive(authority, link, now, in, len, ret_used);
   finish(authority, now);
   return outcome;
 }
 
 static size_t verb_transmit(void *self, instant now, struct id id, uint8_t *out, size_t room) {
-  struct authority_link *link = find(self, id);
+  struct authority *authority = self;
+  struct authority_link *link = find(authority, id);
+  if (is_fetch(authority, id)) return fetch_transmit(authority->fetch, now, id, out, room);
   return link == NULL || link->trunk == NULL || link->is_gone ? 0 : trunk_transmit(link->trunk, now, out, room);
 }
 
 static void link_event(struct authority *authority, instant now, const struct event *event) {
   struct authority_link *link = find(authority, event->id);
+  if (is_fetch(authority, event->id)) fetch_event(authority->fetch, now, event);
   if (link == NULL || link->is_gone) return;
   if (event->kind == EVENT_RESOLVED) peer_resolved(authority, link, now, event);
   else if (event->kind == EVENT_CONNECTED) authority_link_follow(authority, link, now);
   else authority_link_lost(authority, link, now, event->kind == EVENT_EOF ? OUTCOME_DONE : event->outcome);
+}
+
+/* A person's network file, through the driver. */
+static void take_message(struct authority *authority, instant now, const struct machine_message *message) {
+  if (message->kind != AUTHORITY_NEW_NETWORK) return;
+  enum outcome outcome = authority_take_network(authority, now, message->object);
+  if (outcome != OUTCOME_OK && outcome != OUTCOME_STALE)
+    trace_write(authority->config.trace, TRACE_WARNING, "authority", "the network file that was handed in is not taken: %s", outcome_text(outcome));
+  document_release(message->object);
 }
 
 static void verb_event(void *self, instant now, const struct event *event) {
@@ -182,7 +209,8 @@ static void verb_event(void *self, instant now, const struct event *event) {
   switch (event->kind) {
   case EVENT_CLOCK:
     authority->clock = event->clock;
-    agreement_set_clock(authority->agreement, now, &event->clock);
+    fetch_set_clock(authority->fetch, now, &event->clock);
+    if (authority->agreement != NULL) agreement_set_clock(authority->agreement, now, &event->clock);
     break;
   case EVENT_WRITTEN: epoch_written(authority, now, event); break;
   case EVENT_STOP: {
@@ -195,7 +223,7 @@ static void verb_event(void *self, instant now, const struct event *event) {
   case EVENT_EOF:
   case EVENT_CLOSED:
   case EVENT_RESOLVED: link_event(authority, now, event); break;
-  case EVENT_MESSAGE: break;
+  case EVENT_MESSAGE: take_message(authority, now, &event->message); break;
   }
   finish(authority, now);
 }
@@ -210,7 +238,8 @@ static bool verb_next_effect(void *self, struct effect *ret) {
 
 static instant verb_deadline(const void *self) {
   const struct authority *authority = self;
-  instant deadline = instant_earlier(timer_heap_deadline(&authority->timers), agreement_deadline(authority->agreement));
+  instant deadline = instant_earlier(timer_heap_deadline(&authority->timers), fetch_deadline(authority->fetch));
+  if (authority->agreement != NULL) deadline = instant_earlier(deadline, agreement_deadline(authority->agreement));
   return instant_earlier(deadline, trunk_pool_deadline(&authority->trunks));
 }
 
@@ -228,13 +257,15 @@ static void verb_tick(void *self, instant now) {
       if (link != NULL && !link->is_gone) authority_link_timer(authority, link, now);
     }
   }
-  if (agreement_deadline(authority->agreement) <= now) agreement_tick(authority->agreement, now);
+  if (fetch_deadline(authority->fetch) <= now) fetch_tick(authority->fetch, now);
+  if (authority->agreement != NULL && agreement_deadline(authority->agreement) <= now) agreement_tick(authority->agreement, now);
   finish(authority, now);
 }
 
 static bool verb_work(void *self, instant now) {
   struct authority *authority = self;
   bool more = authority_link_work(authority, now);
+  if (!more) more = fetch_work(authority->fetch, now);
   finish(authority, now);
   return more;
 }
@@ -257,8 +288,8 @@ uint32_t authority_running_count(const struct authority *authority) {
 
 static void verb_status(const void *self, instant now, struct status *ret) {
   const struct authority *authority = self;
-  struct agreement_summary summary;
-  agreement_summarise(authority->agreement, &summary);
+  struct agreement_summary summary = {0};
+  if (authority->agreement != NULL) agreement_summarise(authority->agreement, &summary);
   memset(ret, 0, sizeof *ret);
   enum outcome dates = authority->consensus == NULL
                            ? OUTCOME_NO_CONSENSUS
@@ -269,9 +300,12 @@ static void verb_status(const void *self, instant now, struct status *ret) {
   ret->stages = 2;
   ret->stage = authority->consensus == NULL ? 1 : 2;
   ret->stage_text = ret->stage == 1 ? "agreeing on the first consensus" : "serving the consensus";
+  if (authority->agreement == NULL) ret->stage_text = "serving the consensus, not one of its authorities";
   const struct status_figure figures[] = {{"relays_known", authority_known_count(authority)},
                                           {"relays_running", authority_running_count(authority)},
-                                          {"epoch", summary.decided_epoch},
+                                          {"epoch", authority->consensus == NULL ? 0 : consensus_header(authority->consensus)->epoch},
+                                          {"serial", authority->network->serial},
+                                          {"newest_serial", network_chain_newest(authority->config.networks)->serial},
                                           {"view", summary.view},
                                           {"votes_heard", summary.votes},
                                           {"accused", summary.accused},
@@ -282,7 +316,7 @@ static void verb_status(const void *self, instant now, struct status *ret) {
                                           {"probes_failed", authority->probes_failed},
                                           {"epochs_decided", authority->epochs_decided}};
   for (size_t i = 0; i < sizeof figures / sizeof *figures; i++) status_add_figure(ret, figures[i].name, figures[i].value);
-  status_add_expiry(ret, "network file", authority->config.network->expires);
+  status_add_expiry(ret, "network file", network_chain_newest(authority->config.networks)->expires);
   if (authority->consensus != NULL) status_add_expiry(ret, "consensus", consensus_header(authority->consensus)->valid_until);
 }
 

@@ -6,7 +6,7 @@
 #define TUNIC_DIRECTORY_AUTHORITY_H
 
 #include "directory/agreement.h"
-#include "directory/consensus.h"
+#include "directory/network_chain.h"
 #include "protocol/machine.h"
 #include "protocol/memory_budget.h"
 
@@ -15,9 +15,8 @@ struct authority;
 /* Pointers are kept and must outlive it; the seed is copied. */
 struct authority_config {
   const struct link_self *self;              /* with link_secret */
-  const struct network_file *network;
+  struct network_chain *networks;            /* new serials are added to it */
   const struct guarded_key *identity_seed;
-  uint32_t own;                              /* our place in the network file */
   struct memory_budget *budget;
   uint8_t seed[RANDOM_SEED_BYTES];
   const struct trace *trace;
@@ -33,10 +32,14 @@ void authority_free(struct authority *);
 struct machine authority_machine(struct authority *);
 
 /* Files of its folder. */
+#define AUTHORITY_NETWORK_FILE "network"
 #define AUTHORITY_BALLOT_FILE "ballot"
 #define AUTHORITY_CONSENSUS_FILE "consensus"
 #define AUTHORITY_VOTE_FILE "vote"
 #define AUTHORITY_EVIDENCE_FILE "evidence"
+
+/* EVENT_MESSAGE from its driver: object is a struct document, the next network file; the reference moves. */
+enum { AUTHORITY_NEW_NETWORK = 1 };
 
 /* For tests: the newest consensus (not counted), and how many relays it knows and finds running. */
 const struct consensus *authority_consensus(const struct authority *);

@@ -32,13 +32,13 @@ static bool make_room(struct authority *authority, uint64_t epoch, uint8_t autho
 enum outcome epoch_take_vote(struct authority *authority, instant now, struct document *text) {
   enum outcome outcome;
   struct vote_known known = {relays_know_descriptor, authority};
-  struct vote *vote = vote_parse(authority->config.network, text, &known, &outcome, NULL);
+  struct vote *vote = vote_parse(authority->network, text, &known, &outcome, NULL);
   if (vote == NULL) return outcome;
   if (epoch_find_vote(authority, vote_digest(vote)) != NULL) {
     vote_free(vote);
     return OUTCOME_STALE;
   }
-  int author = network_file_find_authority(authority->config.network, vote_header(vote)->authority);
+  int author = network_file_find_authority(authority->network, vote_header(vote)->authority);
   if (author < 0 || !make_room(authority, vote_header(vote)->epoch, (uint8_t)author)) {
     vote_free(vote);
     return author < 0 ? OUTCOME_BAD_SIGNATURE : OUTCOME_LIMIT_REACHED;
@@ -65,7 +65,7 @@ static bool holds(void *context, uint64_t epoch, const uint8_t previous[DIGEST_B
 static struct document *count_votes(struct authority *authority, const struct agreement_vector *vector, uint64_t epoch,
                                     const uint8_t previous[DIGEST_BYTES], struct consensus_header *ret_header,
                                     enum outcome *ret_outcome) {
-  struct tally_input input = {.network = authority->config.network, .epoch = epoch, .vote_count = vector->count};
+  struct tally_input input = {.network = authority->network, .epoch = epoch, .vote_count = vector->count};
   *ret_outcome = OUTCOME_NOT_FOUND;
   for (uint32_t i = 0; i < vector->count; i++) {
     const struct held_vote *held = epoch_find_vote(authority, vector->votes[i].hash);
@@ -119,14 +119,14 @@ static struct document *compose(struct authority *authority, const struct docume
   for (uint32_t i = 0; i < certificate->signs.count; i++) {
     const struct agreement_signature *sign = &certificate->signs.list[i];
     signatures[i].view = certificate->view;
-    memcpy(signatures[i].authority, authority->config.network->authorities[sign->author].identity, IDENTITY_BYTES);
+    memcpy(signatures[i].authority, authority->network->authorities[sign->author].identity, IDENTITY_BYTES);
     memcpy(signatures[i].bytes, sign->bytes, ED25519_SIGNATURE_BYTES);
   }
   return consensus_compose(text, signatures, certificate->signs.count);
 }
 
 /* [AUTH-7] Written first, served then. */
-static void keep(struct authority *authority, struct consensus *consensus) {
+void epoch_keep(struct authority *authority, struct consensus *consensus) {
   consensus_release(authority->decided.consensus);
   authority->decided.consensus = consensus;
   consensus_certificate(consensus, &authority->decided.certificate);
@@ -137,13 +137,13 @@ static void keep(struct authority *authority, struct consensus *consensus) {
 static void decided(struct authority *authority, const struct agreement_effect *effect) {
   struct consensus_header header;
   enum outcome outcome;
-  const uint8_t *previous = authority->consensus == NULL ? authority->config.network->digest : consensus_header(authority->consensus)->digest;
+  const uint8_t *previous = authority->consensus == NULL ? authority->network->digest : consensus_header(authority->consensus)->digest;
   struct document *text = count_votes(authority, &effect->vector, effect->certificate.epoch, previous, &header, &outcome);
   struct document *whole = text == NULL ? NULL : compose(authority, text, &effect->certificate);
   struct consensus *consensus = NULL;
   if (whole != NULL)
-    consensus = consensus_parse(authority->config.network, document_bytes(whole), document_len(whole), &outcome, NULL);
-  if (consensus != NULL) keep(authority, consensus);
+    consensus = network_chain_consensus(authority->config.networks, document_bytes(whole), document_len(whole), &outcome, NULL);
+  if (consensus != NULL) epoch_keep(authority, consensus);
   else trace_write(authority->config.trace, TRACE_ERROR, "authority", "the consensus that was decided could not be made: %s", outcome_name(outcome));
   document_release(text);
   document_release(whole);
@@ -153,12 +153,12 @@ enum outcome epoch_take_consensus(struct authority *authority, instant now, stru
   enum outcome outcome = OUTCOME_BAD_DOCUMENT;
   struct document *text = document_unpack(document_bytes(packed), document_len(packed), LIMIT_CONSENSUS_BYTES);
   struct consensus *consensus =
-      text == NULL ? NULL : consensus_parse(authority->config.network, document_bytes(text), document_len(text), &outcome, NULL);
+      text == NULL ? NULL : network_chain_consensus(authority->config.networks, document_bytes(text), document_len(text), &outcome, NULL);
   document_release(text);
   (void)now;
   if (consensus == NULL) return outcome;
   bool newer = authority->consensus == NULL || consensus_header(consensus)->epoch > consensus_header(authority->consensus)->epoch;
-  if (newer) keep(authority, consensus);
+  if (newer) epoch_keep(authority, consensus);
   else consensus_release(consensus);
   return newer ? OUTCOME_OK : OUTCOME_STALE;
 }
@@ -168,7 +168,9 @@ static void adopt(struct authority *authority, instant now) {
   const struct consensus_header *header = consensus_header(consensus);
   authority->decided.consensus = NULL;
   authority->decided.waits = false;
-  enum outcome outcome = agreement_adopt_decided(authority->agreement, now, &authority->decided.certificate, header->valid_after);
+  enum outcome outcome = OUTCOME_OK;
+  if (authority->agreement != NULL)
+    outcome = agreement_adopt_decided(authority->agreement, now, &authority->decided.certificate, header->valid_after);
   if (outcome != OUTCOME_OK) {
     authority->split = authority->split || outcome == OUTCOME_DIRECTORY_SPLIT;
     consensus_release(consensus);
@@ -177,6 +179,9 @@ static void adopt(struct authority *authority, instant now) {
   consensus_release(authority->consensus);
   authority->consensus = consensus;
   consensus_archive_add(&authority->archive, consensus);
+  fetch_set_consensus(authority->fetch, now, consensus_take(consensus));
+  (void)fetch_take_news(authority->fetch);
+  if (authority->agreement != NULL) peers_ask_network(authority);
   authority->epochs_decided++;
   authority->running_changed = true; /* asks anew whether the next epoch should open early */
   trace_write(authority->config.trace, TRACE_NOTICE, "authority", "epoch %llu: %u relays, view %u", (unsigned long long)header->epoch,
@@ -193,6 +198,7 @@ static void perform(struct authority *authority, instant now, const struct agree
                            .document = document_take(effect->document),
                            .secret = true};
     authority->ballot_version = effect->version;
+    authority->ballots_under_way++;
     authority_effect(authority, &write);
     return;
   }
@@ -203,7 +209,7 @@ static void perform(struct authority *authority, instant now, const struct agree
   case AGREEMENT_BEHIND: peers_fetch_consensus(authority, now, effect->to); return;
   case AGREEMENT_ACCUSE:
     trace_write(authority->config.trace, TRACE_WARNING, "authority", "authority %s voted two ways: the proof is kept",
-                authority->config.network->authorities[effect->to].name);
+                authority->network->authorities[effect->to].name);
     authority_write(authority, WRITE_EVIDENCE, AUTHORITY_EVIDENCE_FILE, document_take(effect->document));
     return;
   }
@@ -222,6 +228,11 @@ void epoch_written(struct authority *authority, instant now, const struct event 
   if (!good)
     trace_write(authority->config.trace, TRACE_ERROR, "authority", "a file could not be written: %s", outcome_advice(event->outcome));
   if (event->id.slot == WRITE_BALLOT) {
+    authority->ballots_under_way--;
+    if (authority->ballots_stale > 0) { /* files are written in order: it is of the serial before */
+      authority->ballots_stale--;
+      return;
+    }
     uint64_t version = authority->ballot_version - (uint32_t)(authority->ballot_version - event->id.generation);
     if (good) agreement_ballot_written(authority->agreement, now, version);
     else agreement_ballot_failed(authority->agreement, now, version);
@@ -231,6 +242,11 @@ void epoch_written(struct authority *authority, instant now, const struct event 
   } else if (event->id.slot == WRITE_CONSENSUS && authority->decided.waits) {
     if (good) adopt(authority, now);
   }
+}
+
+void epoch_forget(struct authority *authority) {
+  while (authority->vote_count > 0) drop_vote(authority, 0);
+  authority->own_vote.waits = false;
 }
 
 void epoch_free(struct authority *authority) {

@@ -27,6 +27,7 @@ enum {
   AUTHORITY_CONNECTIONS = AUTHORITY_VISITORS_MAX + AUTHORITY_PROBES_AT_ONCE + 4 * LIMIT_AUTHORITIES,
 };
 enum authority_link_kind { LINK_VISITOR = 1, LINK_PEER, LINK_PROBE };
+enum { SLOT_FETCH = LINK_PROBE + 1 }; /* the fetch's own connections, in the same table */
 enum authority_timer { TIMER_LINK = 1, TIMER_PEER, TIMER_PROBES };
 
 struct known_relay;
@@ -42,7 +43,7 @@ struct authority_link {
   struct known_relay *relay;    /* LINK_PROBE */
   struct noise *handshake;
   struct trunk_side side;
-  uint16_t put_request, vote_request, consensus_request; /* LINK_PEER: ours under way; 0: none */
+  uint16_t put_request, vote_request, consensus_request, network_request; /* LINK_PEER: ours under way; 0: none */
   struct timer timer;
   struct list_node wants_work, gone;
 };
@@ -54,7 +55,7 @@ struct peer {
   uint32_t failures;
   struct list outbox;           /* of struct outgoing: agreement messages that wait */
   uint32_t outbox_count;
-  bool wants_consensus;
+  bool wants_consensus, wants_network;
   uint32_t wanted_count;        /* votes to ask it for */
   uint8_t wanted[LIMIT_AUTHORITIES][DIGEST_BYTES];
 };
@@ -82,7 +83,7 @@ struct held_vote {
 };
 enum { HELD_VOTES_MAX = 4 * LIMIT_AUTHORITIES };
 
-enum authority_write { WRITE_BALLOT = 1, WRITE_VOTE, WRITE_CONSENSUS, WRITE_EVIDENCE };
+enum authority_write { WRITE_BALLOT = 1, WRITE_VOTE, WRITE_CONSENSUS, WRITE_EVIDENCE, WRITE_NETWORK };
 
 struct authority {
   struct authority_config config;
@@ -100,7 +101,12 @@ struct authority {
   struct timer probe_timer;
   uint32_t next_number, probes_under_way;
   struct peer peers[LIMIT_AUTHORITIES];
-  struct agreement *agreement;
+  struct network_file in_force;       /* at the next epoch, or the first that is known to come */
+  const struct network_file *network; /* that; NULL: none yet */
+  uint32_t own;                       /* our place in it, while there is an agreement */
+  struct agreement *agreement;        /* NULL: we are not one of its authorities, or not yet */
+  struct fetch *fetch;                /* for that time */
+  uint32_t ballots_under_way, ballots_stale; /* being written; those of the agreement before this one */
   struct consensus *consensus;
   struct consensus_archive archive; /* the same, and those before it */
   struct held_vote votes[HELD_VOTES_MAX];
@@ -140,6 +146,10 @@ void peer_transfer(struct authority *, struct authority_link *, instant now, con
 /* To one, or to everyone else (AGREEMENT_EVERYONE). */
 void peers_send(struct authority *, instant now, uint8_t to, struct document *);
 void peers_fetch_vote(struct authority *, instant now, uint8_t to, const uint8_t hash[DIGEST_BYTES]);
+/* Whether they have a newer network file. */
+void peers_ask_network(struct authority *);
+/* Forgets all links and what waits: other authorities have these places from now on. */
+void peers_leave(struct authority *, instant now);
 void peers_fetch_consensus(struct authority *, instant now, uint8_t to);
 
 /* authority_probe.c */
@@ -159,6 +169,12 @@ bool relays_changed(const struct authority *);
 /* Our vote for an epoch, as a text; NULL: no memory. */
 struct document *relays_make_vote(struct authority *, instant now, uint64_t epoch, uint32_t round, const uint8_t previous[DIGEST_BYTES]);
 
+/* authority_network.c: [AUTH-9] moves to the network file that is in force by now. Not OK: there is no agreement. */
+enum outcome authority_follow_networks(struct authority *, instant now, bool is_start);
+/* From another authority or a person: as network_chain_take; kept on disk. */
+enum outcome authority_take_network(struct authority *, instant now, const struct document *);
+void authority_save_network(struct authority *);
+
 /* authority_epoch.c */
 struct agreement_tally epoch_tally(struct authority *);
 /* Takes all of the agreement's effects. */
@@ -169,6 +185,10 @@ enum outcome epoch_take_vote(struct authority *, instant now, struct document *)
 const struct held_vote *epoch_find_vote(const struct authority *, const uint8_t hash[DIGEST_BYTES]);
 /* A later consensus came from another. */
 enum outcome epoch_take_consensus(struct authority *, instant now, struct document *packed);
+/* The votes of this epoch are of no use any more. */
+void epoch_forget(struct authority *);
+/* A newer consensus: to disk, then adopted. One reference moves in. */
+void epoch_keep(struct authority *, struct consensus *);
 void epoch_free(struct authority *);
 
 #endif

@@ -105,9 +105,9 @@ void authority_link_lost(struct authority *authority, struct authority_link *lin
 static enum outcome admit(struct authority *authority, struct authority_link *link) {
   uint8_t identity[IDENTITY_BYTES], link_key[X25519_BYTES];
   link_claim(trunk_link(link->trunk), identity, link_key);
-  int member = network_file_find_authority(authority->config.network, identity);
-  if (member < 0 || (uint32_t)member == authority->config.own) return OUTCOME_UNKNOWN_RELAY;
-  const struct network_authority *other = &authority->config.network->authorities[member];
+  int member = network_file_find_authority(authority->network, identity);
+  if (authority->agreement == NULL || member < 0 || (uint32_t)member == authority->own) return OUTCOME_UNKNOWN_RELAY;
+  const struct network_authority *other = &authority->network->authorities[member];
   if (!bytes_equal_constant_time(other->link_key, link_key, X25519_BYTES)) return OUTCOME_UNKNOWN_RELAY;
   link->member = member;
   link_admit(trunk_link(link->trunk));
@@ -153,16 +153,21 @@ static void answer(struct authority *authority, struct authority_link *link, con
   enum outcome outcome = consensus_archive_answer(&authority->archive, &event->about, &document);
   if (event->about.kind == TRANSFER_VOTE && link->member >= 0) vote = epoch_find_vote(authority, event->about.hash);
   if (vote != NULL) document = vote_text(vote->vote);
+  if (event->about.kind == TRANSFER_NETWORK_FILE) { /* [NET-11] */
+    document = network_chain_after(authority->config.networks, event->about.epoch);
+    outcome = OUTCOME_STALE;
+  }
   if (document != NULL) transfers_answer(trunk_transfers(link->trunk), event->request, document);
   else transfers_finish(trunk_transfers(link->trunk), event->request, outcome);
 }
 
 /* What an authority says is judged by the agreement; the transfer itself went well. */
 static void take_message(struct authority *authority, int member, instant now, const uint8_t *bytes, size_t len) {
+  if (authority->agreement == NULL) return;
   enum outcome outcome = agreement_receive(authority->agreement, now, (uint8_t)member, bytes, len);
   if (outcome != OUTCOME_OK && outcome != OUTCOME_STALE)
     trace_write(authority->config.trace, TRACE_DEBUG, "authority", "authority %s said something useless: %s",
-                authority->config.network->authorities[member].name, outcome_name(outcome));
+                authority->network->authorities[member].name, outcome_name(outcome));
   if (outcome != OUTCOME_DIRECTORY_SPLIT) return;
   authority->split = true;
   authority_write(authority, WRITE_EVIDENCE, AUTHORITY_EVIDENCE_FILE, document_new(bytes, len));

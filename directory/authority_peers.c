@@ -6,7 +6,7 @@
 enum { OUTBOX_MAX = 256, BACK_OFF_MAX = 6 };
 
 static uint64_t back_off(struct authority *authority, uint32_t failures) {
-  uint64_t gap = (uint64_t)authority->config.network->timing.view_first * MILLISECONDS / 2;
+  uint64_t gap = (uint64_t)authority->network->timing.view_first * MILLISECONDS / 2;
   gap <<= failures < BACK_OFF_MAX ? failures : BACK_OFF_MAX;
   return gap / 2 + random_below(&authority->random, gap + 1);
 }
@@ -21,14 +21,14 @@ static void try_again(struct authority *authority, struct peer *peer, instant no
 }
 
 void peers_start(struct authority *authority, instant now) {
-  for (uint32_t i = 0; i < authority->config.network->authority_count; i++) {
+  for (uint32_t i = 0; i < authority->network->authority_count; i++) {
     list_init(&authority->peers[i].outbox);
-    if (i != authority->config.own) timer_heap_set(&authority->timers, &authority->peers[i].timer, TIMER_PEER, (struct id){i, 1}, now);
+    if (i != authority->own) timer_heap_set(&authority->timers, &authority->peers[i].timer, TIMER_PEER, (struct id){i, 1}, now);
   }
 }
 
 static struct link *new_link(struct authority *authority, uint32_t index) {
-  const struct network_authority *other = &authority->config.network->authorities[index];
+  const struct network_authority *other = &authority->network->authorities[index];
   struct link_peer peer = {.suites = 1 << AEAD_CHACHA20_POLY1305};
   memcpy(peer.identity, other->identity, IDENTITY_BYTES);
   memcpy(peer.link_key, other->link_key, X25519_BYTES);
@@ -38,7 +38,7 @@ static struct link *new_link(struct authority *authority, uint32_t index) {
 /* A name is looked up under the link's id; the connection itself gets a new one. */
 void peer_timer(struct authority *authority, uint32_t index, instant now) {
   struct peer *peer = &authority->peers[index];
-  const struct network_authority *other = &authority->config.network->authorities[index];
+  const struct network_authority *other = &authority->network->authorities[index];
   struct address address;
   if (peer->link != NULL || authority->stopping) return;
   bool is_address = address_parse_host(other->host, strlen(other->host), &address);
@@ -68,7 +68,7 @@ void peer_resolved(struct authority *authority, struct authority_link *link, ins
   bool good = inner != NULL && authority_link_draw(authority, link);
   if (good) {
     struct address address = event->addresses[random_below(&authority->random, event->address_count)];
-    address.port = authority->config.network->authorities[link->member].port;
+    address.port = authority->network->authorities[link->member].port;
     link->trunk = trunk_new(&authority->trunks, inner, link->connection, ++authority->next_number, LIMIT_AGREEMENT_MESSAGE_BYTES);
     link->timer.owner = link->connection;
     good = link->trunk != NULL && authority_link_connect(authority, link, &address);
@@ -105,7 +105,7 @@ static struct document *bundle(const struct peer *peer, uint32_t *ret_count) {
 }
 
 /* Questions first: they are few, and messages never end. */
-static void ask_waiting(struct peer *peer) {
+static void ask_waiting(const struct authority *authority, struct peer *peer) {
   struct transfers *transfers = trunk_transfers(peer->link->trunk);
   if (peer->wanted_count > 0 && peer->link->vote_request == 0) {
     struct transfer_request request = {.kind = TRANSFER_VOTE};
@@ -114,15 +114,21 @@ static void ask_waiting(struct peer *peer) {
     if (peer->link->vote_request != 0) memmove(peer->wanted[0], peer->wanted[1], --peer->wanted_count * sizeof peer->wanted[0]);
   }
   if (peer->wants_consensus && peer->link->consensus_request == 0) {
-    struct transfer_request request = {.kind = TRANSFER_CONSENSUS};
+    struct transfer_request request = {.kind = TRANSFER_CONSENSUS,
+                                       .epoch = authority->consensus == NULL ? 0 : consensus_header(authority->consensus)->epoch};
     peer->link->consensus_request = transfers_get(transfers, &request, LIMIT_CONSENSUS_PACKED_BYTES);
     peer->wants_consensus = peer->link->consensus_request == 0;
   }
+  if (peer->wants_network && peer->link->network_request == 0) {
+    struct transfer_request request = {.kind = TRANSFER_NETWORK_FILE, .epoch = network_chain_newest(authority->config.networks)->serial};
+    peer->link->network_request = transfers_get(transfers, &request, LIMIT_NETWORK_FILE_BYTES);
+    peer->wants_network = peer->link->network_request == 0;
+  }
 }
 
-static void send_waiting(struct peer *peer) {
+static void send_waiting(const struct authority *authority, struct peer *peer) {
   if (peer->link == NULL || !peer->link->is_open) return;
-  ask_waiting(peer);
+  ask_waiting(authority, peer);
   uint32_t count;
   struct document *document = peer->link->put_request != 0 ? NULL : bundle(peer, &count);
   if (document != NULL) {
@@ -137,9 +143,11 @@ void peer_opened(struct authority *authority, struct authority_link *link, insta
   struct peer *peer = &authority->peers[link->member];
   peer->failures = 0;
   trace_write(authority->config.trace, TRACE_INFO, "authority", "linked to authority %s",
-              authority->config.network->authorities[link->member].name);
+              authority->network->authorities[link->member].name);
+  /* [AUTH-9] It may know of a serial and of epochs that passed without us. */
+  peer->wants_network = peer->wants_consensus = true;
   agreement_link_opened(authority->agreement, now, (uint8_t)link->member);
-  send_waiting(peer);
+  send_waiting(authority, peer);
 }
 
 void peer_lost(struct authority *authority, struct authority_link *link, instant now) {
@@ -155,39 +163,62 @@ void peer_lost(struct authority *authority, struct authority_link *link, instant
 static void send_to(struct authority *authority, uint32_t to, struct document *document) {
   struct peer *peer = &authority->peers[to];
   struct outgoing *outgoing = peer->link == NULL ? NULL : calloc(1, sizeof *outgoing);
-  (void)authority;
   if (outgoing == NULL) return;
   while (peer->outbox_count >= OUTBOX_MAX) drop_first(peer);
   outgoing->document = document_take(document);
   list_append(&peer->outbox, &outgoing->node);
   peer->outbox_count++;
-  send_waiting(peer);
+  send_waiting(authority, peer);
 }
 
 void peers_send(struct authority *authority, instant now, uint8_t to, struct document *document) {
   (void)now;
-  for (uint32_t i = 0; i < authority->config.network->authority_count; i++)
-    if (i != authority->config.own && (to == AGREEMENT_EVERYONE || to == i)) send_to(authority, i, document);
+  for (uint32_t i = 0; i < authority->network->authority_count; i++)
+    if (i != authority->own && (to == AGREEMENT_EVERYONE || to == i)) send_to(authority, i, document);
 }
 
 void peers_fetch_vote(struct authority *authority, instant now, uint8_t to, const uint8_t hash[DIGEST_BYTES]) {
   (void)now;
-  for (uint32_t i = 0; i < authority->config.network->authority_count; i++) {
+  for (uint32_t i = 0; i < authority->network->authority_count; i++) {
     struct peer *peer = &authority->peers[i];
-    if (i == authority->config.own || (to != AGREEMENT_EVERYONE && to != i) || peer->wanted_count >= LIMIT_AUTHORITIES) continue;
+    if (i == authority->own || (to != AGREEMENT_EVERYONE && to != i) || peer->wanted_count >= LIMIT_AUTHORITIES) continue;
     bool known = false;
     for (uint32_t k = 0; k < peer->wanted_count; k++) known = known || memcmp(peer->wanted[k], hash, DIGEST_BYTES) == 0;
     if (!known) memcpy(peer->wanted[peer->wanted_count++], hash, DIGEST_BYTES);
-    send_waiting(peer);
+    send_waiting(authority, peer);
   }
 }
 
 void peers_fetch_consensus(struct authority *authority, instant now, uint8_t to) {
   (void)now;
-  for (uint32_t i = 0; i < authority->config.network->authority_count; i++) {
-    if (i == authority->config.own || (to != AGREEMENT_EVERYONE && to != i)) continue;
+  for (uint32_t i = 0; i < authority->network->authority_count; i++) {
+    if (i == authority->own || (to != AGREEMENT_EVERYONE && to != i)) continue;
     authority->peers[i].wants_consensus = true;
-    send_waiting(&authority->peers[i]);
+    send_waiting(authority, &authority->peers[i]);
+  }
+}
+
+void peers_ask_network(struct authority *authority) {
+  for (uint32_t i = 0; i < authority->network->authority_count; i++) {
+    if (i == authority->own) continue;
+    authority->peers[i].wants_network = true;
+    send_waiting(authority, &authority->peers[i]);
+  }
+}
+
+void peers_leave(struct authority *authority, instant now) {
+  uint32_t cursor = 0;
+  struct id id;
+  struct connection_slot *slot;
+  while ((slot = id_table_next(&authority->connections, &cursor, &id)) != NULL) {
+    struct authority_link *link = slot->kind == SLOT_FETCH ? NULL : slot->object;
+    if (link != NULL && link->member >= 0) authority_link_lost(authority, link, now, OUTCOME_DONE);
+  }
+  for (uint32_t i = 0; i < LIMIT_AUTHORITIES; i++) {
+    struct peer *peer = &authority->peers[i];
+    timer_heap_cancel(&authority->timers, &peer->timer);
+    while (peer->outbox_count > 0) drop_first(peer);
+    peer->failures = 0;
   }
 }
 
@@ -200,9 +231,15 @@ void peer_transfer(struct authority *authority, struct authority_link *link, ins
   } else if (event->request == link->consensus_request && event->request != 0) {
     link->consensus_request = 0;
     if (event->kind == TRANSFER_ARRIVED) outcome = epoch_take_consensus(authority, now, event->document);
+  } else if (event->request == link->network_request && event->request != 0) {
+    link->network_request = 0;
+    if (event->kind == TRANSFER_ARRIVED) outcome = authority_take_network(authority, now, event->document);
+    /* There may be another, and consensuses that could not be read without it. */
+    if (event->kind == TRANSFER_ARRIVED && outcome == OUTCOME_OK)
+      authority->peers[link->member].wants_network = authority->peers[link->member].wants_consensus = true;
   }
   if (outcome != OUTCOME_OK && outcome != OUTCOME_STALE)
     trace_write(authority->config.trace, TRACE_DEBUG, "authority", "authority %s: %s",
-                authority->config.network->authorities[link->member].name, outcome_name(outcome));
-  send_waiting(&authority->peers[link->member]);
+                authority->network->authorities[link->member].name, outcome_name(outcome));
+  send_waiting(authority, &authority->peers[link->member]);
 }

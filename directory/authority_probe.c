@@ -7,7 +7,7 @@ enum { PROBES_AT_ONCE = AUTHORITY_PROBES_AT_ONCE, FAILURES_UNTIL_DOWN = 2, SOON_
 #define PROBES_BUSY_WAIT (50 * MILLISECONDS)
 
 static uint64_t probe_interval(const struct authority *authority) {
-  return (uint64_t)authority->config.network->timing.probe_interval * MILLISECONDS;
+  return (uint64_t)authority->network->timing.probe_interval * MILLISECONDS;
 }
 
 /* Keeps the list in order of time: plans are near its end almost always. */
@@ -68,7 +68,7 @@ void probe_opened(struct authority *authority, struct authority_link *link, inst
                                     .place = 0,
                                     .suite = descriptor->layer_suite};
   uint8_t random[NOISE_RANDOM_BYTES], request[CIRCUIT_HANDSHAKE_REQUEST_BYTES];
-  memcpy(binding.network, authority->config.network->id, sizeof binding.network);
+  memcpy(binding.network, authority->network->id, sizeof binding.network);
   memcpy(binding.identity, descriptor->identity, sizeof binding.identity);
   random_bytes(&authority->random, random, sizeof random);
   link->handshake = calloc(1, sizeof *link->handshake);

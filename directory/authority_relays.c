@@ -66,7 +66,7 @@ static struct known_relay *add_relay(struct authority *authority, const struct d
 }
 
 static enum outcome judge(struct authority *authority, instant now, struct document *text, struct descriptor *ret) {
-  const struct network_file *network = authority->config.network;
+  const struct network_file *network = authority->network;
   enum outcome outcome = descriptor_parse(network->id, document_bytes(text), document_len(text), ret, NULL);
   if (outcome == OUTCOME_OK) outcome = descriptor_check(ret, network, wall_clock_date(&authority->clock, now));
   if (outcome != OUTCOME_OK) return outcome;
@@ -121,12 +121,12 @@ bool relays_changed(const struct authority *authority) {
 /* [AUTH-5] */
 static uint8_t flags_of(const struct authority *authority, const struct known_relay *relay, instant now) {
   struct exit_summary summary;
-  uint64_t stable = GUARD_INTERVALS * (uint64_t)authority->config.network->timing.interval * MILLISECONDS;
+  uint64_t stable = GUARD_INTERVALS * (uint64_t)authority->network->timing.interval * MILLISECONDS;
   uint8_t flags = RELAY_VALID;
   if (!relay->is_running) return flags;
   flags |= RELAY_RUNNING;
   if (exit_policy_summarise(&relay->descriptor.policy, &summary)) flags |= RELAY_EXIT;
-  if (authority->config.network->is_lab || now - relay->running_since >= stable) flags |= RELAY_GUARD;
+  if (authority->network->is_lab || now - relay->running_since >= stable) flags |= RELAY_GUARD;
   return flags;
 }
 
@@ -175,7 +175,7 @@ struct document *relays_make_vote(struct authority *authority, instant now, uint
   struct document *document = NULL;
   if (list != NULL && relays != NULL) {
     struct vote_header header = {.epoch = epoch, .round = round, .methods = TALLY_METHODS};
-    memcpy(header.network, authority->config.network->id, sizeof header.network);
+    memcpy(header.network, authority->network->id, sizeof header.network);
     memcpy(header.authority, authority->config.self->identity, IDENTITY_BYTES);
     memcpy(header.previous, previous, DIGEST_BYTES);
     header.date = header.valid_after = wall_clock_date(&authority->clock, now);

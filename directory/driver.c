@@ -13,10 +13,10 @@ enum { MEGABYTE = 1024 * 1024, BALLOT_MOST_BYTES = 1024 * 1024 };
 struct program_of_authority {
   const struct authority_settings *settings;
   struct launch launch;
-  struct network_file network;
+  struct network_chain *networks;
   struct key_ring keys;
   struct link_self self;
-  uint32_t own;            /* our place in the network file */
+  const struct network_authority *own; /* our line of the newest network file that has one */
   struct address listen;
   struct document *ballot; /* NULL: there is none */
   struct memory_budget budget;
@@ -25,14 +25,28 @@ struct program_of_authority {
 
 static enum outcome read_network(struct program_of_authority *program, struct complaint *complaint) {
   const char *path = program->settings->network_path;
-  struct document *document;
-  uint32_t line;
-  enum outcome outcome = file_read(path, LIMIT_NETWORK_FILE_BYTES, &document, complaint);
+  struct document *given, *stored = NULL;
+  uint32_t line = 0;
+  enum outcome outcome = file_read(path, NETWORK_CHAIN_BYTES, &given, complaint);
   if (outcome != OUTCOME_OK) return outcome;
-  outcome = network_file_parse(document_bytes(document), document_len(document), &program->network, &line);
-  document_release(document);
-  if (outcome != OUTCOME_OK) complain(complaint, "%s is no network file (line %u): %s", path, line, outcome_text(outcome));
+  if (folder_read(program->launch.folder, AUTHORITY_NETWORK_FILE, NETWORK_CHAIN_BYTES, &stored, NULL) != OUTCOME_OK) stored = NULL;
+  program->networks = network_chain_start(given, stored, &outcome, &line);
+  document_release(given);
+  document_release(stored);
+  if (program->networks != NULL) return OUTCOME_OK;
+  if (line > 0) complain(complaint, "%s is no network file (line %u): %s", path, line, outcome_text(outcome));
+  else complain(complaint, "%s is not of the network that %s belongs to: %s", path, program->settings->data_path, outcome_text(outcome));
   return outcome;
+}
+
+/* One that left still serves what it has: its line may be in an older file. */
+static const struct network_authority *find_own(const struct network_chain *networks, const struct link_self *self) {
+  const struct network_file *file = network_chain_newest(networks);
+  for (uint32_t serial = file->serial; file != NULL; file = network_chain_find(networks, --serial)) {
+    int own = network_file_find_authority(file, self->identity);
+    if (own >= 0 && memcmp(file->authorities[own].link_key, self->link_public, X25519_BYTES) == 0) return &file->authorities[own];
+  }
+  return NULL;
 }
 
 /* Its keys were made with the network: one that is missing here can't be made anew. */
@@ -43,20 +57,17 @@ static enum outcome read_keys(struct program_of_authority *program, struct compl
   key_ring_public(&program->keys, KEY_IDENTITY, self->identity);
   key_ring_public(&program->keys, KEY_LINK, self->link_public);
   self->link_secret = program->keys.keys[KEY_LINK];
-  memcpy(self->network, program->network.id, sizeof self->network);
+  memcpy(self->network, network_chain_newest(program->networks)->id, sizeof self->network);
   launch_fill_suites(program->settings->backend, self);
-  int own = network_file_find_authority(&program->network, self->identity);
-  if (own >= 0 && memcmp(program->network.authorities[own].link_key, self->link_public, X25519_BYTES) == 0) {
-    program->own = (uint32_t)own;
-    return OUTCOME_OK;
-  }
+  program->own = find_own(program->networks, self);
+  if (program->own != NULL) return OUTCOME_OK;
   complain(complaint, "The keys in %s are none of the authorities' in %s.", program->settings->data_path, program->settings->network_path);
   return OUTCOME_WRONG_NETWORK;
 }
 
 /* The file's host may be a name, which says where others find us, not which of our addresses it is. */
 static enum outcome find_place(struct program_of_authority *program, struct complaint *complaint) {
-  const struct network_authority *authority = &program->network.authorities[program->own];
+  const struct network_authority *authority = program->own;
   program->listen = program->settings->address;
   if (program->listen.port == 0) program->listen.port = authority->port;
   if (program->listen.family != ADDRESS_NONE) return OUTCOME_OK;
@@ -94,7 +105,7 @@ static struct consensus *read_consensus(const struct program_of_authority *progr
   struct document *file;
   enum outcome outcome = folder_read(program->launch.folder, AUTHORITY_CONSENSUS_FILE, LIMIT_CONSENSUS_BYTES, &file, NULL);
   if (outcome != OUTCOME_OK) return NULL;
-  struct consensus *consensus = consensus_parse(&program->network, document_bytes(file), document_len(file), &outcome, NULL);
+  struct consensus *consensus = network_chain_consensus(program->networks, document_bytes(file), document_len(file), &outcome, NULL);
   document_release(file);
   if (consensus == NULL) trace_write(program->launch.trace, TRACE_WARNING, "start", "the stored consensus can't be used: %s", outcome_text(outcome));
   return consensus;
@@ -103,8 +114,8 @@ static struct consensus *read_consensus(const struct program_of_authority *progr
 /* ---- the machine ---- */
 
 static enum outcome make_machine(struct program_of_authority *program, struct complaint *complaint) {
-  struct authority_config config = {.self = &program->self, .network = &program->network, .identity_seed = program->keys.keys[KEY_IDENTITY],
-                                    .own = program->own, .budget = &program->budget, .trace = program->launch.trace,
+  struct authority_config config = {.self = &program->self, .networks = program->networks, .identity_seed = program->keys.keys[KEY_IDENTITY],
+                                    .budget = &program->budget, .trace = program->launch.trace,
                                     .ballot_state = read_ballot(program), .consensus = read_consensus(program)};
   enum outcome outcome;
   memory_budget_init(&program->budget, (size_t)program->settings->memory_mb * MEGABYTE);
@@ -129,8 +140,8 @@ static enum outcome run(struct program_of_authority *program, struct complaint *
   if (outcome == OUTCOME_OK) outcome = find_place(program, complaint);
   if (outcome == OUTCOME_OK) outcome = make_machine(program, complaint);
   if (outcome != OUTCOME_OK) return outcome;
-  trace_write(program->launch.trace, TRACE_NOTICE, "start", "authority %s, one of %u of the network %s", program->network.authorities[program->own].name,
-              program->network.authority_count, program->network.name);
+  trace_write(program->launch.trace, TRACE_NOTICE, "start", "authority %s, one of %u of the network %s", program->own->name,
+              network_chain_newest(program->networks)->authority_count, network_chain_newest(program->networks)->name);
   struct machine machine = authority_machine(program->authority);
   return launch_run(&program->launch, &machine, 1, &program->listen, CONNECTION_LINK, complaint);
 }
@@ -141,6 +152,7 @@ enum outcome authority_run(const struct authority_settings *settings, struct com
   program->settings = settings;
   enum outcome outcome = run(program, complaint);
   authority_free(program->authority);
+  network_chain_free(program->networks);
   document_release(program->ballot);
   key_ring_close(&program->keys);
   launch_end(&program->launch);

@@ -30,9 +30,21 @@ void fetch_free(struct fetch *fetch) {
   free(fetch);
 }
 
+const struct network_file *fetch_network(const struct fetch *fetch) {
+  uint64_t epoch = fetch->consensus == NULL ? 0 : consensus_header(fetch->consensus)->epoch;
+  return network_chain_at(fetch->config.networks, epoch + 1);
+}
+
+bool fetch_is_own(const struct fetch *fetch, const struct network_authority *authority) {
+  return memcmp(authority->identity, fetch->config.self->identity, IDENTITY_BYTES) == 0;
+}
+
+/* [FETCH-7] Descriptors go to those who will vote, before they do. */
+static const struct network_file *newest(const struct fetch *fetch) { return network_chain_newest(fetch->config.networks); }
+
 /* [FETCH-3] A short while, for who can't wait: a fiftieth of the interval, between 0.2 s and 10 s. */
 static uint64_t eager_gap(const struct fetch *fetch) {
-  uint64_t gap = (uint64_t)fetch->config.network->timing.interval * MILLISECONDS / EAGER_PARTS;
+  uint64_t gap = (uint64_t)fetch_network(fetch)->timing.interval * MILLISECONDS / EAGER_PARTS;
   if (gap < 200 * MILLISECONDS) return 200 * MILLISECONDS;
   return gap > 10 * SECONDS ? 10 * SECONDS : gap;
 }
@@ -47,14 +59,14 @@ static uint64_t back_off(const struct fetch *fetch, uint32_t failures) {
 static instant leisurely(const struct fetch *fetch, instant now) {
   const struct consensus_header *header = consensus_header(fetch->consensus);
   int64_t spread = (header->valid_until.milliseconds - header->fresh_until.milliseconds) / 2;
-  if (spread > fetch->config.network->timing.fetch_spread) spread = fetch->config.network->timing.fetch_spread;
+  if (spread > fetch_network(fetch)->timing.fetch_spread) spread = fetch_network(fetch)->timing.fetch_spread;
   struct date at = date_after(header->fresh_until, (int64_t)random_below(fetch->config.random, (uint64_t)spread + 1));
   instant then = wall_clock_instant(&fetch->clock, now, at);
   return then > now ? then : instant_after(now, back_off(fetch, fetch->old_answers));
 }
 
 static void plan_get(struct fetch *fetch, instant now) {
-  if (!fetch->has_clock || fetch->split || fetch->get_under_way) fetch->next_get = INSTANT_NEVER;
+  if (!fetch->has_clock || fetch->split || fetch->get_under_way || fetch->resting) fetch->next_get = INSTANT_NEVER;
   else if (fetch_next_to_ask_for_time(fetch, now, true) >= 0) fetch->next_get = instant_after(now, eager_gap(fetch));
   else if (fetch->get_failures > 0) fetch->next_get = instant_after(now, back_off(fetch, fetch->get_failures - 1));
   else if (fetch->consensus != NULL && !fetch->eager) fetch->next_get = leisurely(fetch, now);
@@ -67,7 +79,7 @@ void fetch_set_clock(struct fetch *fetch, instant now, const struct wall_clock *
   fetch->has_clock = true;
   fetch_clock_reset(fetch);
   fetch->get_failures = 0; /* whatever failed may have failed for the clock */
-  if (first && (fetch->consensus == NULL || fetch->eager)) fetch->next_get = now;
+  if (first && !fetch->resting && (fetch->consensus == NULL || fetch->eager)) fetch->next_get = now;
   else plan_get(fetch, now);
 }
 
@@ -92,10 +104,16 @@ void fetch_hurry(struct fetch *fetch, instant now) {
   fetch->sources_tried = MIRRORS_TRIED;
 }
 
+void fetch_set_resting(struct fetch *fetch, instant now, bool resting) {
+  if (fetch->resting == resting) return;
+  fetch->resting = resting;
+  plan_get(fetch, now);
+}
+
 void fetch_publish(struct fetch *fetch, instant now, struct document *descriptor) {
   document_release(fetch->descriptor);
   fetch->descriptor = descriptor;
-  for (uint32_t i = 0; i < fetch->config.network->authority_count; i++)
+  for (uint32_t i = 0; i < newest(fetch)->authority_count; i++)
     fetch->publications[i] = (struct publication){.under_way = fetch->publications[i].under_way, .next = now};
 }
 
@@ -109,6 +127,34 @@ bool fetch_take_news(struct fetch *fetch) {
   return news;
 }
 
+bool fetch_take_network_news(struct fetch *fetch) {
+  bool news = fetch->has_network_news;
+  fetch->has_network_news = false;
+  return news;
+}
+
+/* [FETCH-10] */
+enum outcome fetch_take_network(struct fetch *fetch, instant now, const uint8_t *bytes, size_t len) {
+  uint64_t epoch = fetch->consensus == NULL ? 0 : consensus_header(fetch->consensus)->epoch;
+  uint32_t before = newest(fetch)->serial;
+  enum outcome outcome = network_chain_take(fetch->config.networks, epoch, bytes, len);
+  if (outcome != OUTCOME_OK) return outcome;
+  fetch->has_network_news = true;
+  const struct network_file *file = newest(fetch);
+  if (network_chain_find(fetch->config.networks, fetch->wanted_serial) != NULL) fetch->wanted_serial = 0;
+  if (file->serial == before) return OUTCOME_OK;
+  trace_write(fetch->config.trace, TRACE_NOTICE, "directory", "network file of serial %u: %u authorities from epoch %llu on", file->serial,
+              file->authority_count, (unsigned long long)file->starts);
+  for (uint32_t i = 0; i < LIMIT_AUTHORITIES; i++) fetch->publications[i] = (struct publication){.next = now};
+  return OUTCOME_OK;
+}
+
+uint64_t fetch_file_after(const struct fetch *fetch) {
+  uint32_t oldest = network_chain_oldest(fetch->config.networks)->serial;
+  bool wants_older = fetch->wanted_serial != 0 && fetch->wanted_serial < oldest;
+  return wants_older ? oldest - 2 : newest(fetch)->serial;
+}
+
 enum outcome fetch_state(const struct fetch *fetch, instant now) {
   if (fetch->split) return OUTCOME_DIRECTORY_SPLIT;
   int64_t off;
@@ -120,7 +166,7 @@ enum outcome fetch_state(const struct fetch *fetch, instant now) {
 
 uint32_t fetch_published_count(const struct fetch *fetch) {
   uint32_t count = 0;
-  for (uint32_t i = 0; i < fetch->config.network->authority_count; i++) count += fetch->publications[i].accepted;
+  for (uint32_t i = 0; i < newest(fetch)->authority_count; i++) count += fetch->publications[i].accepted;
   return count;
 }
 
@@ -148,7 +194,7 @@ static enum outcome take_newer(struct fetch *fetch, instant now, struct consensu
 static enum outcome take_text(struct fetch *fetch, instant now, struct document *text) {
   enum outcome outcome = OUTCOME_OK;
   struct consensus *consensus =
-      consensus_parse(fetch->config.network, document_bytes(text), document_len(text), &outcome, NULL);
+      network_chain_consensus(fetch->config.networks, document_bytes(text), document_len(text), &outcome, &fetch->wanted_serial);
   document_release(text);
   return consensus == NULL ? outcome : take_newer(fetch, now, consensus);
 }
@@ -195,38 +241,42 @@ void fetch_get_ended(struct fetch *fetch, instant now, bool from_mirror, enum ou
   plan_get(fetch, now);
 }
 
-void fetch_put_ended(struct fetch *fetch, instant now, uint32_t authority, enum outcome outcome) {
+void fetch_put_ended(struct fetch *fetch, instant now, uint32_t serial, uint32_t authority, enum outcome outcome) {
   struct publication *publication = &fetch->publications[authority];
+  if (serial != newest(fetch)->serial) return; /* places are others' by now */
   publication->under_way = false;
   if (outcome == OUTCOME_OK || outcome == OUTCOME_STALE) {
     publication->accepted = true;
     publication->failures = 0;
-    uint64_t interval = (uint64_t)fetch->config.network->timing.interval * MILLISECONDS;
+    uint64_t interval = (uint64_t)fetch_network(fetch)->timing.interval * MILLISECONDS;
     publication->next = instant_after(now, interval / 2 + random_below(fetch->config.random, interval / 2 + 1));
     return;
   }
   publication->accepted = false;
   publication->next = instant_after(now, back_off(fetch, publication->failures++));
   trace_write(fetch->config.trace, TRACE_NOTICE, "directory", "authority %s did not take the descriptor: %s (%s)",
-              fetch->config.network->authorities[authority].name, outcome_name(outcome), outcome_advice(outcome));
+              newest(fetch)->authorities[authority].name, outcome_name(outcome), outcome_advice(outcome));
 }
 
 /* [FETCH-5] A mirror first, where one is known; authorities when mirrors failed. */
 static void begin_get(struct fetch *fetch, instant now) {
   bool begun = false;
   uint32_t count = fetch->consensus == NULL ? 0 : consensus_count(fetch->consensus);
+  bool ask_mirror = fetch->config.from_mirrors && !fetch->eager && fetch->wanted_serial == 0 && count > 0 && fetch->sources_tried < MIRRORS_TRIED;
   int authority = fetch_next_to_ask_for_time(fetch, now, true);
   if (authority < 0) authority = fetch_next_to_ask_for_time(fetch, now, false);
-  if (authority < 0 && fetch->config.from_mirrors && !fetch->eager && count > 0 && fetch->sources_tried < MIRRORS_TRIED) {
+  if (authority < 0 && ask_mirror) {
     uint32_t index = (uint32_t)random_below(fetch->config.random, count);
     const struct relay_entry *entry = consensus_at(fetch->consensus, index);
     /* A relay knows already what it has itself. */
     if (memcmp(entry->identity, fetch->config.self->identity, IDENTITY_BYTES) == 0) entry = consensus_at(fetch->consensus, (index + 1) % count);
     begun = fetch_begin_with_mirror(fetch, now, entry);
   } else {
-    if (authority < 0) authority = (int)random_below(fetch->config.random, fetch->config.network->authority_count);
-    fetch->times[authority].asked = true;
-    begun = fetch_begin_with_authority(fetch, now, (uint32_t)authority, false);
+    const struct network_file *network = fetch_network(fetch);
+    if (authority < 0) authority = (int)random_below(fetch->config.random, network->authority_count);
+    if (fetch_is_own(fetch, &network->authorities[authority])) authority = (authority + 1) % (int)network->authority_count;
+    fetch_note_asked(fetch, (uint32_t)authority);
+    begun = !fetch_is_own(fetch, &network->authorities[authority]) && fetch_begin_with_authority(fetch, now, network, (uint32_t)authority, false);
   }
   fetch->get_under_way = begun;
   fetch->next_get = INSTANT_NEVER;
@@ -234,17 +284,17 @@ static void begin_get(struct fetch *fetch, instant now) {
 }
 
 static void begin_puts(struct fetch *fetch, instant now) {
-  for (uint32_t i = 0; fetch->descriptor != NULL && i < fetch->config.network->authority_count; i++) {
+  for (uint32_t i = 0; fetch->descriptor != NULL && i < newest(fetch)->authority_count; i++) {
     struct publication *publication = &fetch->publications[i];
     if (publication->under_way || publication->next > now) continue;
-    publication->under_way = fetch_begin_with_authority(fetch, now, i, true);
+    publication->under_way = fetch_begin_with_authority(fetch, now, newest(fetch), i, true);
     if (!publication->under_way) publication->next = instant_after(now, back_off(fetch, publication->failures++));
   }
 }
 
 instant fetch_deadline(const struct fetch *fetch) {
   instant deadline = fetch->next_get;
-  for (uint32_t i = 0; fetch->descriptor != NULL && fetch->has_clock && i < fetch->config.network->authority_count; i++)
+  for (uint32_t i = 0; fetch->descriptor != NULL && fetch->has_clock && i < newest(fetch)->authority_count; i++)
     if (!fetch->publications[i].under_way) deadline = instant_earlier(deadline, fetch->publications[i].next);
   for (struct list_node *node = list_first(&fetch->exchanges); node != NULL; node = list_after(&fetch->exchanges, node))
     deadline = instant_earlier(deadline, LIST_OBJECT(node, struct exchange, node)->deadline);

@@ -6,7 +6,7 @@
 #ifndef TUNIC_DIRECTORY_FETCH_H
 #define TUNIC_DIRECTORY_FETCH_H
 
-#include "directory/consensus.h"
+#include "directory/network_chain.h"
 #include "protocol/effect_queue.h"
 #include "protocol/machine.h"
 #include "protocol/status.h"
@@ -21,7 +21,7 @@ struct fetch;
 /* Pointers are kept and must outlive it. */
 struct fetch_config {
   const struct link_self *self;       /* link_secret is not used: links are made as a client */
-  const struct network_file *network;
+  struct network_chain *networks;     /* new serials are added to it */
   struct trunk_pool *trunks;          /* the machine's: what becomes ready is found there */
   struct id_table *connections;       /* of struct connection_slot; ours get `slot_kind` and the fetch as object */
   uint32_t slot_kind;
@@ -45,6 +45,8 @@ void fetch_set_consensus(struct fetch *, instant now, struct consensus *);
 void fetch_set_eager(struct fetch *, instant now, bool eager);
 /* [FETCH-8] Something names a relay that is not listed: asks an authority soon, once. */
 void fetch_hurry(struct fetch *, instant now);
+/* Asks for nothing: for an authority that learns everything from the agreement. */
+void fetch_set_resting(struct fetch *, instant now, bool resting);
 /* Hands the descriptor in at every authority, now and again until each accepted it, and once an interval; takes one
  * reference; replaces the one before. NULL: stops. */
 void fetch_publish(struct fetch *, instant now, struct document *descriptor);
@@ -53,6 +55,10 @@ void fetch_publish(struct fetch *, instant now, struct document *descriptor);
 struct consensus *fetch_consensus(const struct fetch *);
 /* True once after a newer consensus came: the machine saves and spreads it. */
 bool fetch_take_news(struct fetch *);
+/* True once after a network file was added to the chain: the machine saves it. */
+bool fetch_take_network_news(struct fetch *);
+/* A network file from elsewhere: as network_chain_take. */
+enum outcome fetch_take_network(struct fetch *, instant now, const uint8_t *bytes, size_t len);
 /* Why there is no usable consensus, or OK: DIRECTORY_UNREACHABLE, CLOCK_WRONG, CONSENSUS_EXPIRED ... */
 enum outcome fetch_state(const struct fetch *, instant now);
 /* Adds `clock` ("ahead by 7200 s") or `directory` ("stopped 5 h ago"), where that is why. */

@@ -7,9 +7,17 @@
 
 void fetch_clock_reset(struct fetch *fetch) {
   memset(fetch->times, 0, sizeof fetch->times);
+  fetch->times_serial = fetch_network(fetch)->serial;
 }
 
-void fetch_note_time(struct fetch *fetch, instant now, uint32_t authority, struct date theirs) {
+void fetch_note_asked(struct fetch *fetch, uint32_t authority) {
+  if (fetch->times_serial != fetch_network(fetch)->serial) fetch_clock_reset(fetch);
+  fetch->times[authority].asked = true;
+}
+
+void fetch_note_time(struct fetch *fetch, instant now, uint32_t serial, uint32_t authority, struct date theirs) {
+  if (fetch->times_serial != fetch_network(fetch)->serial) fetch_clock_reset(fetch);
+  if (fetch->times_serial != serial) return; /* places are others' by now */
   struct heard_time *time = &fetch->times[authority];
   time->heard = true;
   time->ahead_ms = wall_clock_date(&fetch->clock, now).milliseconds - theirs.milliseconds;
@@ -31,8 +39,10 @@ static int ascending(const void *a, const void *b) {
  * much at least, and at most. False: too few were heard. */
 static bool bound_offset(const struct fetch *fetch, int64_t *ret_least, int64_t *ret_most) {
   int64_t ahead[LIMIT_AUTHORITIES];
-  uint32_t count = 0, liars = (fetch->config.network->authority_count - 1) / 3;
-  for (uint32_t i = 0; i < fetch->config.network->authority_count; i++)
+  const struct network_file *network = fetch_network(fetch);
+  uint32_t count = 0, liars = (network->authority_count - 1) / 3;
+  if (fetch->times_serial != network->serial) return false;
+  for (uint32_t i = 0; i < network->authority_count; i++)
     if (fetch->times[i].heard) ahead[count++] = fetch->times[i].ahead_ms;
   if (count <= liars) return false;
   qsort(ahead, count, sizeof *ahead, ascending);
@@ -67,9 +77,14 @@ enum clock_verdict fetch_judge_clock(const struct fetch *fetch, instant now, int
 int fetch_next_to_ask_for_time(const struct fetch *fetch, instant now, bool first_round) {
   int64_t off;
   uint32_t wanted[LIMIT_AUTHORITIES], count = 0;
+  const struct network_file *network = fetch_network(fetch);
   if (fetch_judge_clock(fetch, now, &off) != CLOCK_UNKNOWN) return -1;
-  for (uint32_t i = 0; i < fetch->config.network->authority_count; i++)
-    if (!fetch->times[i].heard && !(first_round && fetch->times[i].asked)) wanted[count++] = i;
+  for (uint32_t i = 0; i < network->authority_count; i++) {
+    const struct heard_time *time = &fetch->times[i];
+    bool is_current = fetch->times_serial == network->serial;
+    bool is_known = is_current && (time->heard || (first_round && time->asked));
+    if (!is_known && !fetch_is_own(fetch, &network->authorities[i])) wanted[count++] = i;
+  }
   return count == 0 ? -1 : (int)wanted[random_below(fetch->config.random, count)];
 }
 

@@ -71,12 +71,13 @@ bool fetch_begin_with_mirror(struct fetch *fetch, instant now, const struct rela
   return false;
 }
 
-bool fetch_begin_with_authority(struct fetch *fetch, instant now, uint32_t index, bool is_put) {
-  const struct network_authority *authority = &fetch->config.network->authorities[index];
+bool fetch_begin_with_authority(struct fetch *fetch, instant now, const struct network_file *network, uint32_t index, bool is_put) {
+  const struct network_authority *authority = &network->authorities[index];
   struct exchange *exchange = exchange_new(fetch, now, is_put, (int)index);
   if (exchange == NULL) return false;
   exchange->peer.suites = 1 << AEAD_CHACHA20_POLY1305; /* [LINK-3] the network file declares no more for authorities */
   exchange->port = authority->port;
+  exchange->serial = network->serial;
   memcpy(exchange->peer.identity, authority->identity, IDENTITY_BYTES);
   memcpy(exchange->peer.link_key, authority->link_key, X25519_BYTES);
   struct address address;
@@ -98,9 +99,19 @@ void fetch_end_exchange(struct exchange *exchange, instant now, enum outcome out
   struct fetch *fetch = exchange->fetch;
   bool is_put = exchange->is_put;
   int authority = exchange->authority;
+  uint32_t serial = exchange->serial;
   drop(exchange, EFFECT_CLOSE);
-  if (is_put) fetch_put_ended(fetch, now, (uint32_t)authority, outcome);
+  if (is_put) fetch_put_ended(fetch, now, serial, (uint32_t)authority, outcome);
   else fetch_get_ended(fetch, now, authority < 0, outcome);
+}
+
+/* [FETCH-10] An authority is asked for network files first, one after the other: what comes next may need them. */
+static void ask_file(struct exchange *exchange) {
+  struct transfer_request request = {.kind = TRANSFER_NETWORK_FILE, .epoch = fetch_file_after(exchange->fetch)};
+  exchange->asked = exchange->asks_file = true;
+  exchange->files_asked++;
+  transfers_get(trunk_transfers(exchange->trunk), &request, LIMIT_NETWORK_FILE_BYTES);
+  trunk_make_ready(exchange->trunk);
 }
 
 static void ask(struct exchange *exchange) {
@@ -109,6 +120,8 @@ static void ask(struct exchange *exchange) {
   struct transfer_request request = {.kind = exchange->wants_diff ? TRANSFER_CONSENSUS_DIFF : TRANSFER_CONSENSUS,
                                      .epoch = fetch->consensus == NULL ? 0 : consensus_header(fetch->consensus)->epoch};
   exchange->asked = true;
+  exchange->asks_file = false;
+  if (exchange->is_put && fetch->descriptor == NULL) return; /* there is nothing to hand in any more */
   if (exchange->is_put) transfers_put(transfers, TRANSFER_DESCRIPTOR, fetch->descriptor);
   else transfers_get(transfers, &request, exchange->wants_diff ? CONSENSUS_DIFF_PACKED_BYTES : LIMIT_CONSENSUS_PACKED_BYTES);
   trunk_make_ready(exchange->trunk);
@@ -119,13 +132,28 @@ static void follow_state(struct exchange *exchange) {
   exchange->needs_work = link_needs_work(link);
   if (link_state(link) != LINK_OPEN || exchange->asked) return;
   exchange->wants_diff = !exchange->is_put && exchange->fetch->consensus != NULL && !exchange->fetch->wants_whole;
-  ask(exchange);
+  if (exchange->authority >= 0) ask_file(exchange);
+  else ask(exchange);
+}
+
+/* The next file, while there are some; then what the exchange is for. */
+static void take_file(struct exchange *exchange, instant now, const struct transfer_event *event) {
+  struct fetch *fetch = exchange->fetch;
+  enum outcome outcome = event->outcome;
+  if (event->kind == TRANSFER_ARRIVED) {
+    outcome = fetch_take_network(fetch, now, document_bytes(event->document), document_len(event->document));
+    if (outcome != OUTCOME_OK && outcome != OUTCOME_STALE)
+      trace_write(fetch->config.trace, TRACE_INFO, "directory", "a network file is not taken: %s", outcome_name(outcome));
+  }
+  bool more = event->kind == TRANSFER_ARRIVED && outcome == OUTCOME_OK && exchange->files_asked < NETWORK_CHAIN_FILES;
+  if (more) ask_file(exchange);
+  else ask(exchange);
 }
 
 /* True if it ended the exchange; ret_outcome: how. */
 static bool take_delivery(struct exchange *exchange, instant now, const struct delivery *delivery, enum outcome *ret_outcome) {
   if (delivery->kind == DELIVERY_TIME) {
-    if (exchange->authority >= 0) fetch_note_time(exchange->fetch, now, (uint32_t)exchange->authority, delivery->date);
+    if (exchange->authority >= 0) fetch_note_time(exchange->fetch, now, exchange->serial, (uint32_t)exchange->authority, delivery->date);
     return false;
   }
   if (delivery->kind != DELIVERY_TRANSFER) {
@@ -136,6 +164,11 @@ static bool take_delivery(struct exchange *exchange, instant now, const struct d
   if (event->kind == TRANSFER_ASKED) {
     transfers_finish(trunk_transfers(exchange->trunk), event->request, OUTCOME_NOT_FOUND);
     trunk_make_ready(exchange->trunk);
+    return false;
+  }
+  if (exchange->asks_file && event->kind != TRANSFER_GIVEN) {
+    take_file(exchange, now, event);
+    if (event->kind == TRANSFER_ARRIVED) document_release(event->document);
     return false;
   }
   if (event->kind == TRANSFER_ENDED && exchange->wants_diff && event->outcome == OUTCOME_NOT_FOUND) { /* [DIFF-7] */

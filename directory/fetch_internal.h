@@ -11,7 +11,10 @@
 struct exchange {
   struct fetch *fetch;
   bool is_put, asked, wants_diff, needs_work, resolving;
-  int authority; /* its place in the network file; -1: a mirror */
+  bool asks_file;      /* what is under way is a network file */
+  uint32_t files_asked;
+  int authority;       /* its place in the network file; -1: a mirror */
+  uint32_t serial;     /* of that file */
   struct id connection;
   struct trunk *trunk; /* NULL while a name is looked up */
   struct link_peer peer;
@@ -38,7 +41,9 @@ struct publication { bool accepted, under_way; uint32_t failures; instant next; 
 struct fetch {
   struct fetch_config config;
   struct wall_clock clock;
-  bool has_clock, eager, has_news, split, get_under_way, wants_whole; /* wants_whole: a diff failed */
+  bool has_clock, eager, has_news, has_network_news, split, get_under_way, resting;
+  bool wants_whole;       /* a diff failed */
+  uint32_t wanted_serial; /* a consensus named this network file, which is not known; 0: none */
   struct consensus *consensus;
   struct document *descriptor;
   struct list exchanges;
@@ -47,13 +52,15 @@ struct fetch {
   enum outcome last_failure;
   struct publication publications[LIMIT_AUTHORITIES];
   struct heard_time times[LIMIT_AUTHORITIES]; /* since the clock was set */
+  uint32_t times_serial;                      /* the network file whose authorities they are */
   struct { uint64_t epoch; struct date valid_after, valid_until; } seen; /* the newest consensus that a quorum signed, usable or not */
   enum clock_verdict verdict;                                            /* the last that was logged */
 };
 
 /* fetch_clock.c */
 void fetch_clock_reset(struct fetch *);
-void fetch_note_time(struct fetch *, instant now, uint32_t authority, struct date theirs);
+void fetch_note_time(struct fetch *, instant now, uint32_t serial, uint32_t authority, struct date theirs);
+void fetch_note_asked(struct fetch *, uint32_t authority);
 void fetch_note_dates(struct fetch *, const struct consensus_header *);
 /* ret_off_ms: how far the clock is off, or how long the directory has been silent. */
 enum clock_verdict fetch_judge_clock(const struct fetch *, instant now, int64_t *ret_off_ms);
@@ -63,7 +70,7 @@ int fetch_next_to_ask_for_time(const struct fetch *, instant now, bool first_rou
 void fetch_follow_clock(struct fetch *, instant now);
 
 /* fetch_exchange.c: begins one; false: limits, no memory. */
-bool fetch_begin_with_authority(struct fetch *, instant now, uint32_t authority, bool is_put);
+bool fetch_begin_with_authority(struct fetch *, instant now, const struct network_file *, uint32_t authority, bool is_put);
 bool fetch_begin_with_mirror(struct fetch *, instant now, const struct relay_entry *);
 /* Closes it and tells fetch.c how it went, unless that was told already. */
 void fetch_end_exchange(struct exchange *, instant now, enum outcome);
@@ -72,6 +79,12 @@ void fetch_end_exchange(struct exchange *, instant now, enum outcome);
 enum outcome fetch_take_packed(struct fetch *, instant now, const struct document *packed);
 enum outcome fetch_take_diff(struct fetch *, instant now, const struct document *packed);
 void fetch_get_ended(struct fetch *, instant now, bool from_mirror, enum outcome);
-void fetch_put_ended(struct fetch *, instant now, uint32_t authority, enum outcome);
+/* The file that says how fast the next epoch lives, and whom to ask for it. */
+const struct network_file *fetch_network(const struct fetch *);
+/* An authority that fetches asks the others. */
+bool fetch_is_own(const struct fetch *, const struct network_authority *);
+void fetch_put_ended(struct fetch *, instant now, uint32_t serial, uint32_t authority, enum outcome);
+/* What to ask an authority for: the serial behind the newest, or before the oldest if that is what is missing. */
+uint64_t fetch_file_after(const struct fetch *);
 
 #endif

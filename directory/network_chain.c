@@ -83,6 +83,20 @@ struct network_chain *network_chain_new(const uint8_t *bytes, size_t len, enum o
   return chain;
 }
 
+struct network_chain *network_chain_of(const struct network_file *file) {
+  struct network_chain *chain = calloc(1, sizeof *chain);
+  char *text = malloc(LIMIT_NETWORK_FILE_BYTES);
+  size_t len = text == NULL ? 0 : network_file_format(file, text, LIMIT_NETWORK_FILE_BYTES);
+  if (chain != NULL && len > 0) chain->files[0] = remember(file, (const uint8_t *)text, len);
+  free(text);
+  if (chain != NULL && chain->files[0] != NULL) {
+    chain->count = 1;
+    return chain;
+  }
+  free(chain);
+  return NULL;
+}
+
 void network_chain_free(struct network_chain *chain) {
   if (chain == NULL) return;
   for (uint32_t i = 0; i < chain->count; i++) forget(chain->files[i]);
@@ -142,6 +156,19 @@ enum outcome network_chain_merge(struct network_chain *chain, const uint8_t *byt
   if (outcome == OUTCOME_OK && last->serial > network_chain_newest(chain)->serial) replace_all(chain, given);
   network_chain_free(given);
   return outcome;
+}
+
+struct network_chain *network_chain_start(const struct document *given, const struct document *stored, enum outcome *ret_outcome,
+                                          uint32_t *ret_line) {
+  enum outcome ignored;
+  struct network_chain *chain = network_chain_new(document_bytes(given), document_len(given), ret_outcome, ret_line);
+  struct network_chain *old = stored == NULL || chain == NULL ? NULL : network_chain_new(document_bytes(stored), document_len(stored), &ignored, NULL);
+  if (old == NULL) return chain;
+  network_chain_free(chain);
+  *ret_outcome = network_chain_merge(old, document_bytes(given), document_len(given));
+  if (*ret_outcome == OUTCOME_OK) return old;
+  network_chain_free(old);
+  return NULL;
 }
 
 const struct network_file *network_chain_newest(const struct network_chain *chain) { return &chain->files[chain->count - 1]->file; }

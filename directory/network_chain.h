@@ -18,6 +18,8 @@ struct network_chain;
 /* From one text or several in a row, each vouched for by the one before. NULL with the outcome (as network_file_parse and
  * network_file_follows, NO_MEMORY); ret_line (may be NULL): where in a first text, 0: elsewhere. */
 struct network_chain *network_chain_new(const uint8_t *bytes, size_t len, enum outcome *ret_outcome, uint32_t *ret_line);
+/* Of one file that was read and judged already, or that a test made up. NULL: no memory. */
+struct network_chain *network_chain_of(const struct network_file *);
 void network_chain_free(struct network_chain *); /* NULL is allowed */
 
 /* [NET-10] The next serial's text, or that of the serial before the oldest, which the oldest names. `epoch`: the newest
@@ -27,6 +29,11 @@ enum outcome network_chain_take(struct network_chain *, uint64_t epoch, const ui
 /* [NET-12] A person's file beside what the folder held: it joins at the end, is known already, or, being far newer, replaces
  * all. WRONG_NETWORK: another network's, or another file of a serial that is known. */
 enum outcome network_chain_merge(struct network_chain *, const uint8_t *bytes, size_t len);
+
+/* [NET-12] What a person gave, joined to what the folder held (NULL: nothing; what can't be read counts as nothing). NULL with the
+ * outcome; ret_line: where in the given one, 0: elsewhere. */
+struct network_chain *network_chain_start(const struct document *given, const struct document *stored, enum outcome *ret_outcome,
+                                          uint32_t *ret_line);
 
 /* The chain's own, until the file is forgotten: not to be kept over a take. */
 const struct network_file *network_chain_newest(const struct network_chain *);

@@ -96,6 +96,9 @@ static enum outcome change(struct network_file *file, const struct serial_wishes
   case SERIAL_REPLACE_KEY:
     memcpy(file->authorities[at].identity, wished->identity, IDENTITY_BYTES);
     memcpy(file->authorities[at].link_key, wished->link_key, X25519_BYTES);
+    if (wished->port == 0) return OUTCOME_OK;
+    memcpy(file->authorities[at].host, wished->host, sizeof wished->host);
+    file->authorities[at].port = wished->port;
     return OUTCOME_OK;
   case SERIAL_RENEW: return OUTCOME_OK;
   }

@@ -14,7 +14,7 @@ struct serial_wishes {
   const char *network_path; /* the newest file, or a folder that holds it */
   const char *out_path;     /* the next one: written without signatures, and never over a file */
   enum serial_change change;
-  struct network_authority authority; /* its name; for ADD and REPLACE_KEY also its keys, for ADD host and port */
+  struct network_authority authority; /* its name; for ADD and REPLACE_KEY also its keys, for ADD host and port; REPLACE_KEY: port 0: stays where it is */
   uint64_t at_epoch;
 };
 

@@ -24,7 +24,7 @@ static enum outcome read_key(const char *option, const char *text, uint8_t ret[3
 }
 
 static enum outcome read_who(enum serial_change change, const char *text, struct network_authority *ret, struct complaint *complaint) {
-  if (change == SERIAL_ADD) {
+  if (change == SERIAL_ADD || (change == SERIAL_REPLACE_KEY && strchr(text, '=') != NULL)) {
     if (init_read_authority(text, strlen(text), ret)) return OUTCOME_OK;
     complain(complaint, "\"%.80s\" is not NAME=HOST:PORT.", text);
     return OUTCOME_BAD_SETTING;
@@ -68,7 +68,7 @@ static enum outcome run_remove(int argc, char **argv, struct complaint *complain
 
 static enum outcome run_replace_key(int argc, char **argv, struct complaint *complaint) {
   static const struct argument TABLE[] = {[CHANGE_NETWORK] = NETWORK_ARGUMENT, [CHANGE_OUT] = OUT_ARGUMENT, [CHANGE_EPOCH] = EPOCH_ARGUMENT,
-                                          [CHANGE_WHO] = {.name = "NAME", .kind = ARGUMENT_ALONE, .help = "whose keys", .is_required = true},
+                                          [CHANGE_WHO] = {.name = "NAME[=HOST:PORT]", .kind = ARGUMENT_ALONE, .help = "whose keys; where it will be, if elsewhere", .is_required = true},
                                           [CHANGE_IDENTITY] = IDENTITY_ARGUMENT, [CHANGE_LINK_KEY] = LINK_KEY_ARGUMENT};
   static const struct arguments ARGUMENTS = {"tunic-network authority replace-key", "makes the next serial, with other keys of one authority", TABLE, CHANGE_OPTIONS};
   return run_change(SERIAL_REPLACE_KEY, &ARGUMENTS, argc, argv, complaint);

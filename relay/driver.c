@@ -22,7 +22,7 @@ enum { ONION_KEYS_TEXT_BYTES = 512, MEGABYTE = 1024 * 1024 };
 struct relay {
   const struct relay_settings *settings;
   struct launch launch;
-  struct network_file network;
+  struct network_chain *networks;
   struct key_ring keys;
   bool is_offline;                        /* the identity is elsewhere: */
   struct signing_certificate certificate; /* what it gave us */
@@ -50,6 +50,22 @@ static enum outcome read_network(const char *path, struct network_file *ret, str
   return outcome;
 }
 
+static enum outcome read_networks(struct relay *relay, struct complaint *complaint) {
+  const char *path = relay->settings->network_path;
+  struct document *given, *stored = NULL;
+  uint32_t line = 0;
+  enum outcome outcome = file_read(path, NETWORK_CHAIN_BYTES, &given, complaint);
+  if (outcome != OUTCOME_OK) return outcome;
+  if (folder_read(relay->launch.folder, KEEPER_NETWORK_FILE, NETWORK_CHAIN_BYTES, &stored, NULL) != OUTCOME_OK) stored = NULL;
+  relay->networks = network_chain_start(given, stored, &outcome, &line);
+  document_release(given);
+  document_release(stored);
+  if (relay->networks != NULL) return OUTCOME_OK;
+  if (line > 0) complain(complaint, "%s is no network file (line %u): %s", path, line, outcome_text(outcome));
+  else complain(complaint, "%s is not of the network that %s belongs to: %s", path, relay->settings->data_path, outcome_text(outcome));
+  return outcome;
+}
+
 /* [KEYFILE-4] NOT_FOUND: there is none. */
 static enum outcome read_certificate(const struct folder *folder, struct signing_certificate *ret, struct complaint *complaint) {
   struct document *document;
@@ -66,7 +82,7 @@ static enum outcome check_certificate(const struct relay *relay, struct date now
   const struct signing_certificate *certificate = &relay->certificate;
   uint8_t key[ED25519_PUBLIC_BYTES];
   char date[DATE_TEXT_BYTES];
-  if (memcmp(certificate->network, relay->network.id, sizeof relay->network.id) != 0) {
+  if (memcmp(certificate->network, network_chain_newest(relay->networks)->id, sizeof certificate->network) != 0) {
     complain(complaint, "%s is of another network.", CERTIFICATE_FILE);
     return OUTCOME_WRONG_NETWORK;
   }
@@ -106,11 +122,11 @@ static enum outcome read_keys(struct relay *relay, struct complaint *complaint) 
   else key_ring_public(&relay->keys, KEY_IDENTITY, relay->self.identity);
   key_ring_public(&relay->keys, KEY_LINK, relay->self.link_public);
   relay->self.link_secret = relay->keys.keys[KEY_LINK];
-  memcpy(relay->self.network, relay->network.id, sizeof relay->self.network);
+  memcpy(relay->self.network, network_chain_newest(relay->networks)->id, sizeof relay->self.network);
   launch_fill_suites(relay->settings->backend, &relay->self);
   hex_encode(identity, relay->self.identity, IDENTITY_BYTES);
   trace_write(relay->launch.trace, TRACE_NOTICE, "start", "%s identity %s of the network %s%s", made == 0 ? "the" : "made keys for the", identity,
-              relay->network.name, relay->is_offline ? ", kept offline" : "");
+              network_chain_newest(relay->networks)->name, relay->is_offline ? ", kept offline" : "");
   return OUTCOME_OK;
 }
 
@@ -143,7 +159,7 @@ static void read_last_sequence(struct relay *relay) {
   struct document *document;
   struct descriptor *last = malloc(sizeof *last);
   if (folder_read(relay->launch.folder, KEEPER_DESCRIPTOR_FILE, LIMIT_DESCRIPTOR_BYTES, &document, NULL) == OUTCOME_OK) {
-    if (last != NULL && descriptor_parse(relay->network.id, document_bytes(document), document_len(document), last, NULL) == OUTCOME_OK &&
+    if (last != NULL && descriptor_parse(network_chain_newest(relay->networks)->id, document_bytes(document), document_len(document), last, NULL) == OUTCOME_OK &&
         memcmp(last->identity, relay->self.identity, IDENTITY_BYTES) == 0)
       relay->last_sequence = last->sequence;
     document_release(document);
@@ -156,7 +172,7 @@ static struct consensus *read_consensus(const struct relay *relay) {
   struct document *file;
   enum outcome outcome = folder_read(relay->launch.folder, KEEPER_CONSENSUS_FILE, LIMIT_CONSENSUS_BYTES, &file, NULL);
   if (outcome != OUTCOME_OK) return NULL;
-  struct consensus *consensus = consensus_parse(&relay->network, document_bytes(file), document_len(file), &outcome, NULL);
+  struct consensus *consensus = network_chain_consensus(relay->networks, document_bytes(file), document_len(file), &outcome, NULL);
   document_release(file);
   if (consensus == NULL) trace_write(relay->launch.trace, TRACE_NOTICE, "start", "the stored consensus can't be used (%s): a new one is fetched", outcome_name(outcome));
   return consensus;
@@ -167,7 +183,7 @@ static struct consensus *read_consensus(const struct relay *relay) {
 static void describe(struct relay *relay) {
   const struct relay_settings *settings = relay->settings;
   struct descriptor *descriptor = &relay->descriptor;
-  memcpy(descriptor->network, relay->network.id, sizeof descriptor->network);
+  memcpy(descriptor->network, network_chain_newest(relay->networks)->id, sizeof descriptor->network);
   snprintf(descriptor->nickname, sizeof descriptor->nickname, "%s", settings->nickname);
   snprintf(descriptor->contact, sizeof descriptor->contact, "%s", settings->contact == NULL ? "" : settings->contact);
   snprintf(descriptor->software, sizeof descriptor->software, "%s", SOFTWARE);
@@ -186,7 +202,7 @@ static void describe(struct relay *relay) {
 /* ---- the machines ---- */
 
 static enum outcome make_keeper(struct relay *relay) {
-  struct keeper_config config = {.self = &relay->self, .network = &relay->network, .budget = &relay->budget,
+  struct keeper_config config = {.self = &relay->self, .networks = relay->networks, .budget = &relay->budget,
                                  .shard_count = relay->settings->shards, .trace = relay->launch.trace, .descriptor = &relay->descriptor,
                                  .signing_seed = relay->keys.keys[KEY_SIGNING], .identity_seed = relay->keys.keys[KEY_IDENTITY],
                                  .onion_keys = relay->onion_keys,
@@ -200,7 +216,7 @@ static enum outcome make_keeper(struct relay *relay) {
 }
 
 static enum outcome make_shard(struct relay *relay, uint32_t index) {
-  struct shard_config config = {.self = &relay->self, .network = &relay->network, .policy = &relay->descriptor.policy, .budget = &relay->budget,
+  struct shard_config config = {.self = &relay->self, .policy = &relay->descriptor.policy, .budget = &relay->budget,
                                 .pool_cells = (uint32_t)(relay->budget.ceiling / CELL_BYTES), .index = index,
                                 .layer_suite = relay->descriptor.layer_suite, .trace = relay->launch.trace};
   launch_seed(&relay->launch, config.seed);
@@ -221,7 +237,7 @@ static enum outcome make_machines(struct relay *relay) {
 static enum outcome run(struct relay *relay, struct complaint *complaint) {
   const struct relay_settings *settings = relay->settings;
   enum outcome outcome = launch_begin("tunic-relay", settings->data_path, settings->log_level, &relay->launch, complaint);
-  if (outcome == OUTCOME_OK) outcome = read_network(settings->network_path, &relay->network, complaint);
+  if (outcome == OUTCOME_OK) outcome = read_networks(relay, complaint);
   if (outcome == OUTCOME_OK) outcome = read_keys(relay, complaint);
   if (outcome == OUTCOME_OK) outcome = read_onion_keys(relay, complaint);
   if (outcome != OUTCOME_OK) return outcome;
@@ -241,6 +257,7 @@ enum outcome relay_run(const struct relay_settings *settings, struct complaint *
   enum outcome outcome = run(relay, complaint);
   for (uint32_t i = 0; i < settings->shards; i++) shard_free(relay->shards[i]);
   keeper_free(relay->keeper);
+  network_chain_free(relay->networks);
   sodium_free(relay->onion_keys);
   key_ring_close(&relay->keys);
   launch_end(&relay->launch);

@@ -27,7 +27,7 @@ struct keeper *keeper_new(const struct keeper_config *config) {
   }
   trunk_pool_init(&keeper->trunks, keeper->cells, &keeper->random);
   struct fetch_config fetch = {.self = config->self,
-                               .network = config->network,
+                               .networks = config->networks,
                                .trunks = &keeper->trunks,
                                .connections = &keeper->connections,
                                .slot_kind = SLOT_FETCH,
@@ -125,9 +125,15 @@ static size_t verb_room(const void *self, struct id id) {
   return is_fetch(keeper, id) ? fetch_room(keeper->fetch, id) : 0;
 }
 
+static void save_network(struct keeper *keeper) {
+  struct effect write = {.kind = EFFECT_WRITE_FILE, .name = KEEPER_NETWORK_FILE, .document = network_chain_text(keeper->config.networks)};
+  if (write.document != NULL) keeper_effect(keeper, &write);
+}
+
 /* What a new consensus means: shards hear of it, it is saved, and perhaps we are in it. */
 static void spread_news(struct keeper *keeper, instant now) {
   struct consensus *consensus = fetch_consensus(keeper->fetch);
+  if (fetch_take_network_news(keeper->fetch)) save_network(keeper);
   if (!fetch_take_news(keeper->fetch)) return;
   for (uint32_t i = 0; i < keeper->config.shard_count; i++) {
     struct effect effect = {.kind = EFFECT_MESSAGE,
@@ -273,6 +279,7 @@ static void add_figures(const struct keeper *keeper, struct status *ret) {
       {"connections_refused", keeper->refused},
       {"authorities_that_took_the_descriptor", fetch_published_count(keeper->fetch)},
       {"shards", keeper->config.shard_count},
+      {"newest_serial", network_chain_newest(keeper->config.networks)->serial},
   };
   for (size_t i = 0; i < sizeof figures / sizeof *figures; i++) status_add_figure(ret, figures[i].name, figures[i].value);
 }
@@ -292,7 +299,7 @@ static void verb_status(const void *self, instant now, struct status *ret) {
   add_figures(keeper, ret);
   fetch_add_status(keeper->fetch, now, ret);
   status_add_text(ret, "nickname", keeper->config.descriptor->nickname);
-  status_add_expiry(ret, "network file", keeper->config.network->expires);
+  status_add_expiry(ret, "network file", network_chain_newest(keeper->config.networks)->expires);
   status_add_expiry(ret, "signing key", keeper->signing_expires);
   if (consensus == NULL) return;
   status_add_figure(ret, "epoch", consensus_header(consensus)->epoch);

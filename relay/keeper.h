@@ -16,7 +16,7 @@ struct keeper;
 /* Pointers are kept and must outlive it; seeds are copied. */
 struct keeper_config {
   const struct link_self *self;
-  const struct network_file *network;
+  struct network_chain *networks;      /* new serials are added to it */
   struct memory_budget *budget;
   uint32_t shard_count;
   uint8_t seed[RANDOM_SEED_BYTES];
@@ -39,6 +39,7 @@ const struct consensus *keeper_consensus(const struct keeper *);
 
 /* Files of a relay's folder that the keeper writes. */
 #define KEEPER_ONION_KEYS_FILE "onion-keys"
+#define KEEPER_NETWORK_FILE "network"
 #define KEEPER_CONSENSUS_FILE "consensus"
 #define KEEPER_DESCRIPTOR_FILE "descriptor"
 

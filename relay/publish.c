@@ -14,12 +14,12 @@ static void try_again_at(struct keeper *keeper, instant at) {
 }
 
 static uint8_t current_generation(const struct keeper *keeper, instant now) {
-  return network_onion_generation(&keeper->config.network->timing, wall_clock_date(&keeper->clock, now));
+  return network_onion_generation(&network_chain_newest(keeper->config.networks)->timing, wall_clock_date(&keeper->clock, now));
 }
 
 /* [HS-6] All relays rotate at common times: when the next generation begins. */
 static instant next_rotation(const struct keeper *keeper, instant now) {
-  int64_t rotation = keeper->config.network->timing.onion_rotation;
+  int64_t rotation = network_chain_newest(keeper->config.networks)->timing.onion_rotation;
   struct date date = wall_clock_date(&keeper->clock, now);
   int64_t left = rotation - date.milliseconds % rotation;
   return instant_after(now, (uint64_t)left * MILLISECONDS);

@@ -16,7 +16,6 @@ struct shard;
 /* What a shard is made with. Pointers are kept and must outlive it; the seed is copied. */
 struct shard_config {
   const struct link_self *self;
-  const struct network_file *network;
   const struct exit_policy *policy;
   struct memory_budget *budget;
   uint32_t pool_cells;      /* this shard's most */

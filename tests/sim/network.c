@@ -27,7 +27,7 @@ static void make_keys(struct node *node) {
   node->self.backend = AEAD_LIBSODIUM;
 }
 
-static struct node *add_node(struct network *network, enum node_role role, const char *prefix, uint32_t index) {
+struct node *network_add_node(struct network *network, enum node_role role, const char *prefix, uint32_t index) {
   struct node *node = calloc(1, sizeof *node);
   char name[SIM_NAME_BYTES];
   if (node == NULL) abort();
@@ -77,6 +77,7 @@ static void fill_file(struct network *network) {
     len = network_file_sign(text, len, sizeof text, node->identity_key->bytes);
   }
   if (network_file_parse((const uint8_t *)text, len, file, NULL) != OUTCOME_OK) abort();
+  network->file_text = document_new(text, len);
   for (struct list_node *n = list_first(&network->nodes); n != NULL; n = list_after(&network->nodes, n))
     memcpy(LIST_OBJECT(n, struct node, list)->self.network, file->id, sizeof file->id);
 }
@@ -85,7 +86,7 @@ static struct consensus *stored_consensus(const struct node *node, const char *n
   const struct document *file = sim_file(node->host, name);
   enum outcome outcome;
   if (file == NULL) return NULL;
-  return consensus_parse(&node->network->file, document_bytes(file), document_len(file), &outcome, NULL);
+  return network_chain_consensus(node->networks, document_bytes(file), document_len(file), &outcome, NULL);
 }
 
 static void start_authority(struct node *node) {
@@ -93,9 +94,8 @@ static void start_authority(struct node *node) {
   const struct document *ballot = sim_file(node->host, AUTHORITY_BALLOT_FILE);
   bool took_part = sim_file(node->host, AUTHORITY_CONSENSUS_FILE) != NULL;
   struct authority_config config = {.self = &node->self,
-                                    .network = &node->network->file,
+                                    .networks = node->networks,
                                     .identity_seed = node->identity_key,
-                                    .own = node->index - 1,
                                     .budget = &node->budget,
                                     .trace = &sim->trace,
                                     .ballot_state = ballot != NULL ? AGREEMENT_BALLOT_READ : took_part ? AGREEMENT_BALLOT_LOST : AGREEMENT_BALLOT_NEW,
@@ -150,7 +150,7 @@ static void start_relay(struct node *node) {
   const struct document *file = sim_file(node->host, KEEPER_ONION_KEYS_FILE);
   if (file != NULL && !onion_keys_parse(document_bytes(file), document_len(file), &keys)) abort();
   struct keeper_config keeper = {.self = &node->self,
-                                 .network = &node->network->file,
+                                 .networks = node->networks,
                                  .budget = &node->budget,
                                  .shard_count = node->shard_count,
                                  .trace = &sim->trace,
@@ -165,7 +165,6 @@ static void start_relay(struct node *node) {
   sim_add_machine(node->host, keeper_machine(node->keeper));
   for (uint32_t i = 0; i < node->shard_count; i++) {
     struct shard_config shard = {.self = &node->self,
-                                 .network = &node->network->file,
                                  .policy = &node->policy,
                                  .budget = &node->budget,
                                  .pool_cells = node->pool_cells,
@@ -184,7 +183,7 @@ static void start_client(struct node *node) {
   struct sim *sim = &node->network->sim;
   const struct document *state = sim_file(node->host, "state");
   struct client_config config = {.self = &node->self,
-                                 .network = &node->network->file,
+                                 .networks = node->networks,
                                  .budget = &node->budget,
                                  .pool_cells = CLIENT_POOL_CELLS,
                                  .trace = &sim->trace,
@@ -206,6 +205,8 @@ static void free_machines(struct sim_host *host) {
   keeper_free(node->keeper);
   for (uint32_t i = 0; i < node->shard_count; i++) shard_free(node->shards[i]);
   client_free(node->client);
+  network_chain_free(node->networks);
+  node->networks = NULL;
   if (node->web != NULL) web_free(node->web);
   if (node->fetcher != NULL) fetcher_free(node->fetcher);
   node->authority = NULL;
@@ -225,7 +226,17 @@ static void start_app(struct node *node) {
   sim_add_machine(node->host, fetcher_machine(node->fetcher));
 }
 
+/* As the programs do: the file they are started with, and what they stored. */
+static struct network_chain *read_networks(const struct node *node) {
+  enum outcome outcome;
+  const struct document *given = node->given == NULL ? node->network->file_text : node->given;
+  struct network_chain *chain = network_chain_start(given, sim_file(node->host, "network"), &outcome, NULL);
+  if (chain == NULL) abort();
+  return chain;
+}
+
 void network_start(struct node *node) {
+  if (node->role != NODE_WEB && node->role != NODE_APP) node->networks = read_networks(node);
   node->host->on_free = free_machines;
   switch (node->role) {
   case NODE_AUTHORITY: start_authority(node); break;
@@ -275,13 +286,13 @@ void network_init(struct network *network, uint64_t seed, const struct network_o
   network->sim.scenario = network;
   network->sim.invariant = network_is_consistent;
   network->sim.drop_message = drop_message;
-  for (uint32_t i = 1; i <= options->authorities; i++) add_node(network, NODE_AUTHORITY, "a", i);
+  for (uint32_t i = 1; i <= options->authorities; i++) network_add_node(network, NODE_AUTHORITY, "a", i);
   fill_file(network);
-  for (uint32_t i = 1; i <= options->relays; i++) add_node(network, NODE_RELAY, "r", i);
-  for (uint32_t i = 1; i <= options->exits; i++) add_node(network, NODE_EXIT, "x", i);
-  for (uint32_t i = 1; i <= options->clients; i++) add_node(network, NODE_CLIENT, "c", i);
-  add_node(network, NODE_WEB, "web", 0);
-  for (uint32_t i = 1; i <= options->clients; i++) add_node(network, NODE_APP, "app", i);
+  for (uint32_t i = 1; i <= options->relays; i++) network_add_node(network, NODE_RELAY, "r", i);
+  for (uint32_t i = 1; i <= options->exits; i++) network_add_node(network, NODE_EXIT, "x", i);
+  for (uint32_t i = 1; i <= options->clients; i++) network_add_node(network, NODE_CLIENT, "c", i);
+  network_add_node(network, NODE_WEB, "web", 0);
+  for (uint32_t i = 1; i <= options->clients; i++) network_add_node(network, NODE_APP, "app", i);
   for (struct list_node *n = list_first(&network->nodes); n != NULL; n = list_after(&network->nodes, n)) {
     struct node *node = LIST_OBJECT(n, struct node, list);
     memcpy(node->self.network, network->file.id, sizeof node->self.network);
@@ -296,7 +307,7 @@ void network_init(struct network *network, uint64_t seed, const struct network_o
 }
 
 struct node *network_add_relay(struct network *network, uint32_t index) {
-  struct node *node = add_node(network, NODE_RELAY, "r", index);
+  struct node *node = network_add_node(network, NODE_RELAY, "r", index);
   memcpy(node->self.network, network->file.id, sizeof node->self.network);
   describe(node);
   network_start(node);
@@ -305,6 +316,7 @@ struct node *network_add_relay(struct network *network, uint32_t index) {
 
 void network_wipe(struct network *network) {
   sim_wipe(&network->sim);
+  document_release(network->file_text);
   struct list_node *n;
   while ((n = list_take_first(&network->nodes)) != NULL) {
     struct node *node = LIST_OBJECT(n, struct node, list);
@@ -312,6 +324,7 @@ void network_wipe(struct network *network) {
     guarded_key_free(node->link_key);
     guarded_key_free(node->signing_key);
     free(node->descriptor);
+    document_release(node->given);
     free(node);
   }
 }

@@ -27,6 +27,8 @@ struct node {
   uint32_t index;          /* among its role */
   uint8_t identity_seed[32];
   struct guarded_key *identity_key, *link_key, *signing_key;
+  struct network_chain *networks; /* of this run of it */
+  struct document *given;         /* the network file it is started with; NULL: the network's first */
   struct link_self self;
   struct descriptor *descriptor;
   struct exit_policy policy;
@@ -53,10 +55,13 @@ struct network {
   struct sim sim;
   struct network_options options;
   struct network_file file;
+  struct document *file_text;
   struct list nodes;
   uint64_t asked; /* how often readiness was asked for */
 };
 
+/* One more node with keys of its own, not started. */
+struct node *network_add_node(struct network *, enum node_role, const char *prefix, uint32_t index);
 /* Everything is made and started; network_is_consistent is the invariant until another is set. */
 void network_init(struct network *, uint64_t seed, const struct network_options *);
 void network_wipe(struct network *);

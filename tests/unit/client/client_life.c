@@ -87,7 +87,7 @@ Test(client_life, keeps_its_guards_over_a_restart) {
   const struct document *state = sim_file(network.client_host, "state");
   cr_assert(state);
   struct client_config config = {.self = &network.client_self,
-                                 .network = &network.file,
+                                 .networks = network.networks,
                                  .budget = &network.client_budget,
                                  .pool_cells = 100,
                                  .seed = {1},

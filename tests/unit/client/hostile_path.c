@@ -46,6 +46,7 @@ void hostile_path_init(struct hostile_path *path) {
   memset(path->secret, 9, sizeof path->secret);
   path->file = (struct network_file){.serial = 1, .authority_count = 1};
   network_timing_production(&path->file.timing);
+  path->networks = network_chain_of(&path->file);
   random_init(&path->random, (const uint8_t[RANDOM_SEED_BYTES]){3});
   memory_budget_init(&path->budget, 256 * 1024 * 1024);
   init_relays(path);
@@ -54,7 +55,7 @@ void hostile_path_init(struct hostile_path *path) {
   trunk_pool_init(&path->trunks, path->cells, &path->random);
   static const struct trace trace = {.level = TRACE_DEBUG, .sink = print};
   const struct client_config config = {
-      .trace = getenv("TUNIC_TRACE") ? &trace : NULL, .self = &path->client_self, .network = &path->file, .budget = &path->budget, .pool_cells = 4096, .seed = {1}};
+      .trace = getenv("TUNIC_TRACE") ? &trace : NULL, .self = &path->client_self, .networks = path->networks, .budget = &path->budget, .pool_cells = 4096, .seed = {1}};
   path->client = client_new(&config);
   path->machine = client_machine(path->client);
   struct event clock = {.kind = EVENT_CLOCK, .clock = {.at = path->now, .date = consensus_header(path->consensus)->valid_after}};
@@ -81,6 +82,7 @@ static void drop_link(struct hostile_path *path) {
 void hostile_path_wipe(struct hostile_path *path) {
   drop_link(path);
   client_free(path->client);
+  network_chain_free(path->networks);
   consensus_release(path->consensus);
   cell_pool_free(path->cells);
   aead_cache_free(path->contexts);

@@ -25,6 +25,7 @@ struct hostile_circuit {
 struct hostile_path {
   struct sample_relays relays;
   struct network_file file;
+  struct network_chain *networks;
   struct memory_budget budget;
   struct consensus *consensus;
   struct link_self client_self, guard_self;

@@ -59,6 +59,7 @@ static void make_file(struct small_network *network, uint8_t seed[ED25519_SEED_B
   snprintf(authority->host, sizeof authority->host, "10.255.255.255"); /* nobody is there */
   authority->port = 1;
   ed25519_public(authority->identity, seed);
+  network->networks = network_chain_of(file);
 }
 
 static uint8_t flags_of(char kind) {
@@ -87,7 +88,6 @@ static void relay_init(struct small_network *network, uint32_t i, const struct s
   relay->host = sim_add_host(&network->sim, relay->name, options->delay);
   relay->host->address.port = RELAY_PORT;
   struct shard_config config = {.self = &relay->self,
-                                .network = &network->file,
                                 .policy = &relay->policy,
                                 .budget = &network->budget,
                                 .pool_cells = POOL_CELLS,
@@ -156,7 +156,7 @@ static void client_init(struct small_network *network, const struct small_option
   memcpy(network->client_self.network, network->file.id, sizeof network->client_self.network);
   network->client_self.suites = 1 << AEAD_CHACHA20_POLY1305;
   struct client_config config = {.self = &network->client_self,
-                                 .network = &network->file,
+                                 .networks = network->networks,
                                  .budget = &network->client_budget,
                                  .pool_cells = options->pool_cells > 0 ? options->pool_cells : POOL_CELLS,
                                  .isolate_destinations = options->isolate_destinations,
@@ -226,6 +226,7 @@ void small_network_wipe(struct small_network *network) {
   cr_expect(!network->sim.broken, "an invariant broke; seed %llu", (unsigned long long)network->sim.seed);
   sim_wipe(&network->sim);
   client_free(network->client);
+  network_chain_free(network->networks);
   cr_expect_eq(memory_budget_used(&network->client_budget), 0, "the client leaks cells");
   for (uint32_t i = 0; i < network->relay_count; i++) {
     shard_free(network->relays[i].shard);

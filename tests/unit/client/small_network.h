@@ -26,6 +26,7 @@ struct small_relay {
 struct small_network {
   struct sim sim;
   struct network_file file;
+  struct network_chain *networks;
   struct memory_budget budget, client_budget;
   struct small_relay relays[SMALL_RELAYS_MAX];
   uint32_t relay_count;

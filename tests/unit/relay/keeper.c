@@ -37,6 +37,7 @@ struct bench {
   struct id key_write;   /* not answered yet */
   struct onion_keys written; /* what the newest write of keys says */
   uint32_t keys_sent[SHARDS], consensus_sent;
+  struct network_chain *networks;
   struct onion_keys sent;
   uint32_t handed_to;    /* the newest link */
   uint8_t stage;         /* that was told last */
@@ -48,6 +49,7 @@ static void init_authority(struct bench *bench) {
   bench->file.authority_count = 1;
   bench->file.serial = 1;
   network_timing_lab(&bench->file.timing);
+  bench->file.expires = date_after(bench->begin, INT64_C(366) * 24 * 60 * 60 * 1000);
   snprintf(authority->name, sizeof authority->name, "a1");
   snprintf(authority->host, sizeof authority->host, "20.9.9.9");
   authority->port = 9030;
@@ -94,7 +96,8 @@ static struct bench *bench_new(const struct onion_keys *keys, bool listed) {
   memory_budget_init(&bench->own_budget, 64 * 1024 * 1024);
   bench->cells = cell_pool_new(&bench->own_budget, 1024);
   trunk_pool_init(&bench->trunks, bench->cells, &bench->random);
-  struct keeper_config config = {.self = &bench->self, .network = &bench->file, .budget = &bench->budget, .shard_count = SHARDS, .seed = {2},
+  bench->networks = network_chain_of(&bench->file);
+  struct keeper_config config = {.self = &bench->self, .networks = bench->networks, .budget = &bench->budget, .shard_count = SHARDS, .seed = {2},
                                  .descriptor = &bench->descriptor, .signing_seed = bench->signing_seed, .onion_keys = keys,
                                  .consensus = listed ? consensus_take(bench->consensus) : NULL};
   bench->keeper = keeper_new(&config);
@@ -259,6 +262,7 @@ static void bench_free(struct bench *bench) {
   run(bench);
   for (int i = 0; i < LINKS; i++) trunk_free(bench->links[i].trunk);
   keeper_free(bench->keeper);
+  network_chain_free(bench->networks);
   cr_expect_eq(memory_budget_used(&bench->budget), 0);
   cell_pool_free(bench->cells);
   consensus_release(bench->consensus);

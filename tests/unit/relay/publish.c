@@ -10,6 +10,7 @@
 /* A keeper alone in the world: its clock and its files are here, and whoever it connects to is not there. */
 static struct {
   struct network_file network;
+  struct network_chain *networks;
   struct link_self self;
   struct descriptor descriptor;
   struct guarded_key *identity, *signing, *link;
@@ -61,11 +62,13 @@ static void make_network(struct random_stream *random) {
   struct network_file *network = &world.network;
   random_bytes(random, network->id, sizeof network->id);
   network->serial = network->authority_count = 1;
+  network->expires = date_after(START, INT64_C(10 * 366) * 24 * 60 * 60 * 1000);
   network->is_lab = true; /* for its addresses */
   network_timing_production(&network->timing);
   struct network_authority *authority = &network->authorities[0];
   random_bytes(random, authority->identity, IDENTITY_BYTES);
   random_bytes(random, authority->link_key, X25519_BYTES);
+  snprintf(authority->name, sizeof authority->name, "a1");
   snprintf(authority->host, sizeof authority->host, "192.0.2.9");
   authority->port = 443;
 }
@@ -87,7 +90,8 @@ static void world_init(const char *test, uint32_t offline_days) {
   if (offline_days > 0) descriptor_certify(&world.descriptor, world.identity->bytes);
   memory_budget_init(&world.budget, 64 << 20);
   world.trace = (struct trace){.level = TRACE_WARNING, .sink = count_line};
-  struct keeper_config config = {.self = &world.self, .network = &world.network, .budget = &world.budget, .trace = &world.trace,
+  world.networks = network_chain_of(&world.network);
+  struct keeper_config config = {.self = &world.self, .networks = world.networks, .budget = &world.budget, .trace = &world.trace,
                                  .descriptor = &world.descriptor, .signing_seed = world.signing,
                                  .identity_seed = offline_days > 0 ? NULL : world.identity};
   random_bytes(&random, config.seed, sizeof config.seed);
@@ -99,6 +103,7 @@ static void world_init(const char *test, uint32_t offline_days) {
 
 static void world_wipe(void) {
   keeper_free(world.keeper);
+  network_chain_free(world.networks);
   guarded_key_free(world.identity);
   guarded_key_free(world.signing);
   guarded_key_free(world.link);

@@ -1,0 +1,93 @@
+#include <string.h>
+
+#include "directory/authority_internal.h"
+
+static struct agreement *make_agreement(struct authority *authority, instant now, enum agreement_ballot_state state, enum outcome *ret_outcome) {
+  const struct network_file *network = authority->network;
+  struct agreement_config config = {.own = (uint8_t)authority->own,
+                                    .seed = authority->config.identity_seed->bytes,
+                                    .ballot_state = state,
+                                    .ballot = authority->config.ballot,
+                                    .ballot_len = authority->config.ballot_len,
+                                    .clock = authority->clock,
+                                    .trace = authority->config.trace,
+                                    .tally = epoch_tally(authority)};
+  uint8_t identities[LIMIT_AUTHORITIES][IDENTITY_BYTES];
+  for (uint32_t i = 0; i < network->authority_count; i++) memcpy(identities[i], network->authorities[i].identity, IDENTITY_BYTES);
+  agreement_members_init(&config.members, network->id, network->serial, network->authority_count, identities);
+  config.timing = (struct agreement_timing){.view_first = (uint64_t)network->timing.view_first * MILLISECONDS,
+                                            .view_most = (uint64_t)network->timing.view_most * MILLISECONDS,
+                                            .interval = (uint64_t)network->timing.interval * MILLISECONDS,
+                                            .early_gap = (uint64_t)network->timing.early_gap * MILLISECONDS};
+  memcpy(config.genesis, network->digest, DIGEST_BYTES);
+  if (authority->consensus != NULL) {
+    consensus_certificate(authority->consensus, &config.decided);
+    /* Signatures by the places of another serial mean nothing here. */
+    if (consensus_header(authority->consensus)->serial != network->serial) config.decided.signs.count = 0;
+    config.decided_valid_after = consensus_header(authority->consensus)->valid_after;
+  }
+  return agreement_new(&config, now, ret_outcome);
+}
+
+static uint64_t next_epoch(const struct authority *authority) {
+  return authority->consensus == NULL ? 1 : consensus_header(authority->consensus)->epoch + 1;
+}
+
+void authority_save_network(struct authority *authority) {
+  authority_write(authority, WRITE_NETWORK, AUTHORITY_NETWORK_FILE, network_chain_text(authority->config.networks));
+}
+
+enum outcome authority_take_network(struct authority *authority, instant now, const struct document *document) {
+  enum outcome outcome = fetch_take_network(authority->fetch, now, document_bytes(document), document_len(document));
+  if (fetch_take_network_news(authority->fetch)) authority_save_network(authority);
+  if (outcome == OUTCOME_OK && authority->agreement != NULL) peers_ask_network(authority);
+  return outcome;
+}
+
+/* [AUTH-9] Nothing said under the old serial counts under the new one: votes, links and the ballot begin anew. Who was silent
+ * since its record was lost does not know what it said under the new one either. */
+static enum agreement_ballot_state leave(struct authority *authority, instant now) {
+  struct agreement_summary summary = {0};
+  if (authority->agreement == NULL) return AGREEMENT_BALLOT_NEW;
+  agreement_summarise(authority->agreement, &summary);
+  agreement_free(authority->agreement);
+  authority->agreement = NULL;
+  authority->ballots_stale = authority->ballots_under_way;
+  peers_leave(authority, now);
+  epoch_forget(authority);
+  return summary.silent ? AGREEMENT_BALLOT_LOST : AGREEMENT_BALLOT_NEW;
+}
+
+/* Fetches while it takes no part: eagerly if it will soon. */
+static void set_fetch(struct authority *authority, instant now) {
+  bool takes_part = authority->agreement != NULL;
+  const struct network_file *newest = network_chain_newest(authority->config.networks);
+  bool will = network_file_find_authority(newest, authority->config.self->identity) >= 0;
+  fetch_set_resting(authority->fetch, now, takes_part);
+  fetch_set_eager(authority->fetch, now, !takes_part && will);
+}
+
+enum outcome authority_follow_networks(struct authority *authority, instant now, bool is_start) {
+  const struct network_file *file = network_chain_at(authority->config.networks, next_epoch(authority));
+  bool is_in_force = file->starts <= next_epoch(authority);
+  bool may_begin = is_in_force && network_file_find_authority(file, authority->config.self->identity) >= 0;
+  bool is_new = authority->network == NULL || file->serial != authority->network->serial;
+  if (!is_new && (authority->agreement != NULL || !may_begin)) return OUTCOME_OK;
+  enum agreement_ballot_state state = is_start ? authority->config.ballot_state : AGREEMENT_BALLOT_NEW;
+  enum outcome outcome = OUTCOME_OK;
+  if (!is_start) state = leave(authority, now);
+  authority->in_force = *file;
+  authority->network = &authority->in_force;
+  int own = network_file_find_authority(file, authority->config.self->identity);
+  if (may_begin) {
+    authority->own = (uint32_t)own;
+    authority->agreement = make_agreement(authority, now, state, &outcome);
+    if (authority->agreement != NULL) peers_start(authority, now);
+    authority->running_changed = true;
+  }
+  if (is_new)
+    trace_write(authority->config.trace, TRACE_NOTICE, "authority", own < 0 ? "not an authority of serial %u: does not vote" : "an authority of serial %u",
+                file->serial);
+  set_fetch(authority, now);
+  return outcome;
+}
