@@ -198,7 +198,18 @@ static void link_event(struct authority *authority, instant now, const struct ev
 /* A person's network file, through the driver. */
 static void take_message(struct authority *authority, instant now, const struct machine_message *message) {
   if (message->kind != AUTHORITY_NEW_NETWORK) return;
-  enum outcome outcome = authority_take_network(authority, now, message->object);
+  const struct document *text = message->object;
+  uint64_t epoch = authority->consensus == NULL ? 0 : consensus_header(authority->consensus)->epoch;
+  struct network_file file;
+  enum outcome outcome = network_file_read_draft(document_bytes(text), document_len(text), &file, NULL, NULL);
+  /* [AUTH-10] The others must hear of it while the epoch before is decided. */
+  if (outcome == OUTCOME_OK && file.starts <= epoch + 1) {
+    trace_write(authority->config.trace, TRACE_WARNING, "authority", "the network file that was handed in starts at epoch %llu, after %llu comes too late: make one for a later epoch",
+                (unsigned long long)file.starts, (unsigned long long)epoch);
+    document_release(message->object);
+    return;
+  }
+  if (outcome == OUTCOME_OK) outcome = authority_take_network(authority, now, text);
   if (outcome != OUTCOME_OK && outcome != OUTCOME_STALE)
     trace_write(authority->config.trace, TRACE_WARNING, "authority", "the network file that was handed in is not taken: %s", outcome_text(outcome));
   document_release(message->object);

@@ -56,6 +56,7 @@ struct peer {
   struct list outbox;           /* of struct outgoing: agreement messages that wait */
   uint32_t outbox_count;
   bool wants_consensus, wants_network;
+  uint64_t held_serial;         /* of the newest network file that it is known to hold */
   uint32_t wanted_count;        /* votes to ask it for */
   uint8_t wanted[LIMIT_AUTHORITIES][DIGEST_BYTES];
 };
@@ -106,6 +107,7 @@ struct authority {
   uint32_t own;                       /* our place in it, while there is an agreement */
   struct agreement *agreement;        /* NULL: we are not one of its authorities, or not yet */
   struct fetch *fetch;                /* for that time */
+  uint32_t shared_serial;             /* a quorum is known to hold the file of this serial */
   uint32_t ballots_under_way, ballots_stale; /* being written; those of the agreement before this one */
   struct consensus *consensus;
   struct consensus_archive archive; /* the same, and those before it */
@@ -174,6 +176,8 @@ enum outcome authority_follow_networks(struct authority *, instant now, bool is_
 /* From another authority or a person: as network_chain_take; kept on disk. */
 enum outcome authority_take_network(struct authority *, instant now, const struct document *);
 void authority_save_network(struct authority *);
+/* The answer to whoever asks for what follows this serial; `member`: an authority's place, -1: anybody. NULL: nothing for them. */
+struct document *authority_network_after(struct authority *, int member, uint64_t serial);
 
 /* authority_epoch.c */
 struct agreement_tally epoch_tally(struct authority *);

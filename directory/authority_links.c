@@ -154,7 +154,7 @@ static void answer(struct authority *authority, struct authority_link *link, con
   if (event->about.kind == TRANSFER_VOTE && link->member >= 0) vote = epoch_find_vote(authority, event->about.hash);
   if (vote != NULL) document = vote_text(vote->vote);
   if (event->about.kind == TRANSFER_NETWORK_FILE) { /* [NET-11] */
-    document = network_chain_after(authority->config.networks, event->about.epoch);
+    document = authority_network_after(authority, link->member, event->about.epoch);
     outcome = OUTCOME_STALE;
   }
   if (document != NULL) transfers_answer(trunk_transfers(link->trunk), event->request, document);

@@ -37,6 +37,26 @@ void authority_save_network(struct authority *authority) {
   authority_write(authority, WRITE_NETWORK, AUTHORITY_NETWORK_FILE, network_chain_text(authority->config.networks));
 }
 
+/* How many authorities in force hold the file of this serial, we among them. */
+static uint32_t count_holders(const struct authority *authority, uint32_t serial) {
+  uint32_t count = 1;
+  for (uint32_t i = 0; i < authority->network->authority_count; i++)
+    count += i != authority->own && authority->peers[i].held_serial >= serial;
+  return count;
+}
+
+/* [AUTH-10] Who asks for what follows a serial has that serial. Others are shown a file when it can no longer come to nothing. */
+struct document *authority_network_after(struct authority *authority, int member, uint64_t serial) {
+  uint32_t newest = network_chain_newest(authority->config.networks)->serial;
+  uint32_t decided = authority->consensus == NULL ? 1 : consensus_header(authority->consensus)->serial;
+  if (member >= 0 && authority->peers[member].held_serial < serial) authority->peers[member].held_serial = serial;
+  if (authority->agreement != NULL && authority->shared_serial < newest &&
+      count_holders(authority, newest) >= authorities_quorum(authority->network->authority_count))
+    authority->shared_serial = newest;
+  uint32_t shown = authority->shared_serial > decided ? authority->shared_serial : decided;
+  return member < 0 && serial >= shown ? NULL : network_chain_after(authority->config.networks, serial);
+}
+
 enum outcome authority_take_network(struct authority *authority, instant now, const struct document *document) {
   enum outcome outcome = fetch_take_network(authority->fetch, now, document_bytes(document), document_len(document));
   if (fetch_take_network_news(authority->fetch)) authority_save_network(authority);

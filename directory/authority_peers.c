@@ -219,6 +219,7 @@ void peers_leave(struct authority *authority, instant now) {
     timer_heap_cancel(&authority->timers, &peer->timer);
     while (peer->outbox_count > 0) drop_first(peer);
     peer->failures = 0;
+    peer->held_serial = 0;
   }
 }
 

@@ -73,12 +73,20 @@ static void plan_get(struct fetch *fetch, instant now) {
   else fetch->next_get = instant_after(now, eager_gap(fetch));
 }
 
+/* Once for every consensus is often enough. */
+static void warn_of_expiry(struct fetch *fetch, instant now) {
+  if (!fetch->has_clock) return;
+  expiry_warn(&fetch->network_expiry, fetch->config.trace, "network file", newest(fetch)->expires, wall_clock_date(&fetch->clock, now),
+              "its authorities can make and sign the next serial: tunic-network authority renew");
+}
+
 void fetch_set_clock(struct fetch *fetch, instant now, const struct wall_clock *clock) {
   bool first = !fetch->has_clock;
   fetch->clock = *clock;
   fetch->has_clock = true;
   fetch_clock_reset(fetch);
   fetch->get_failures = 0; /* whatever failed may have failed for the clock */
+  warn_of_expiry(fetch, now);
   if (first && !fetch->resting && (fetch->consensus == NULL || fetch->eager)) fetch->next_get = now;
   else plan_get(fetch, now);
 }
@@ -88,6 +96,7 @@ void fetch_set_consensus(struct fetch *fetch, instant now, struct consensus *con
   fetch->consensus = consensus;
   if (consensus != NULL) fetch_note_dates(fetch, consensus_header(consensus));
   fetch->has_news = true;
+  warn_of_expiry(fetch, now);
   plan_get(fetch, now);
 }
 

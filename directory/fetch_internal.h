@@ -5,6 +5,7 @@
 #ifndef TUNIC_DIRECTORY_FETCH_INTERNAL_H
 #define TUNIC_DIRECTORY_FETCH_INTERNAL_H
 
+#include "directory/expiry.h"
 #include "directory/fetch.h"
 
 /* One link to one node, for one request. */
@@ -49,6 +50,7 @@ struct fetch {
   struct list exchanges;
   uint32_t get_failures, sources_tried, old_answers, next_number; /* each in a row */
   instant next_get;
+  struct expiry_warning network_expiry;
   enum outcome last_failure;
   struct publication publications[LIMIT_AUTHORITIES];
   struct heard_time times[LIMIT_AUTHORITIES]; /* since the clock was set */

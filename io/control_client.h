@@ -17,7 +17,7 @@ struct control_client; /* opaque */
 enum outcome control_client_open(const char *folder, struct control_client **ret, struct complaint *);
 void control_client_close(struct control_client *); /* NULL is allowed */
 
-/* Sends a request ("status", "wait" or "stop") and gives the first line of the answer, which the caller decrefs.
+/* Sends a request ("status", "wait", "stop" or "network") and gives the first line of the answer, which the caller decrefs.
  * TIMED_OUT, NOT_RUNNING (it ended meanwhile), or PROTOCOL_VIOLATION if the answer is none. */
 enum outcome control_client_ask(struct control_client *, const char *request, instant deadline, json_t **ret, struct complaint *);
 /* The next line, after "wait". */

@@ -90,6 +90,19 @@ static void say_progress(struct client *client, bool only_news) {
   say(client, status_json_progress(&status));
 }
 
+static void take_network(struct client *client) {
+  struct control_socket *server = client->server;
+  struct document *document;
+  if (server->host.give_network == NULL) {
+    say_error(client, "Only an authority is handed network files; others fetch them.");
+  } else if (folder_read(server->folder, CONTROL_NETWORK_FILE, CONTROL_NETWORK_MAX_BYTES, &document, NULL) != OUTCOME_OK) {
+    say_error(client, "There is no file " CONTROL_NETWORK_FILE " in the folder, or it is too large.");
+  } else {
+    server->host.give_network(server->host.context, document);
+    say(client, json_pack("{s:b}", "handed_in", true));
+  }
+}
+
 static void take_request(struct client *client, const char *line, size_t len) {
   json_t *object = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
   const char *request = json_string_value(json_object_get(object, "request"));
@@ -106,8 +119,10 @@ static void take_request(struct client *client, const char *line, size_t len) {
   } else if (strcmp(request, "stop") == 0) {
     say(client, json_pack("{s:b}", "stopping", true));
     server->host.stop(server->host.context);
+  } else if (strcmp(request, "network") == 0) {
+    take_network(client);
   } else {
-    say_error(client, "The requests are status, wait and stop.");
+    say_error(client, "The requests are status, wait, stop and network.");
   }
   json_decref(object);
 }

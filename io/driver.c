@@ -60,6 +60,7 @@ void driver_free(struct driver *driver) {
   for (struct list_node *node; (node = list_take_first(&driver->events)) != NULL;)
     free(LIST_OBJECT(node, struct queued_event, node));
   effect_queue_wipe(&driver->writes);
+  document_release(driver->given);
   if (driver->loop != NULL) loop_free(driver->loop);
   free(driver->slots);
   free(driver->in);
@@ -76,6 +77,12 @@ void driver_stop(struct driver *driver) {
   loop_wake(driver->loop);
 }
 
+void driver_give(struct driver *driver, uint32_t kind, struct document *document) {
+  document_release(driver->given);
+  driver->given = document;
+  driver->given_kind = kind;
+}
+
 static void tell(struct driver *driver, const struct event *event) {
   driver_verbs(driver)->event(driver_self(driver), driver->now, event);
 }
@@ -90,10 +97,18 @@ static void take_stop(struct driver *driver) {
   tell(driver, &(struct event){.kind = EVENT_STOP});
 }
 
+static void deliver_given(struct driver *driver) {
+  if (driver->given == NULL) return;
+  struct event event = {.kind = EVENT_MESSAGE, .message = {.kind = driver->given_kind, .object = driver->given}};
+  driver->given = NULL;
+  tell(driver, &event);
+}
+
 static void deliver_events(struct driver *driver) {
   if (loop_clock_was_set(driver->loop))
     tell(driver, &(struct event){.kind = EVENT_CLOCK, .clock = loop_wall_clock(driver->now)});
   take_stop(driver);
+  deliver_given(driver);
   driver_take_parcels(driver);
   for (struct list_node *node; (node = list_take_first(&driver->events)) != NULL;) {
     struct queued_event *queued = LIST_OBJECT(node, struct queued_event, node);

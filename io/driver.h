@@ -39,6 +39,9 @@ void driver_run(struct driver *);
 void driver_turn(struct driver *, uint64_t wait);
 /* From any thread: the machine gets EVENT_STOP. */
 void driver_stop(struct driver *);
+/* On the driver's thread: the machine gets EVENT_MESSAGE of this kind, with the document, whose reference moves; one that was
+ * not taken yet is replaced. */
+void driver_give(struct driver *, uint32_t kind, struct document *);
 /* When no driver of the exchange runs any more: gives the machine the messages that were on their way, so that what they own
  * is freed by whoever knows it. */
 void driver_settle(struct driver *);

@@ -78,6 +78,8 @@ struct driver {
   struct effect held; /* [MACH-8] waits for room in a ring */
   bool has_held, has_work, has_parcels, has_exited, has_stopped;
   _Atomic bool stop_asked;
+  struct document *given; /* by a person; NULL: nothing */
+  uint32_t given_kind;
   struct listener listeners[DRIVER_LISTENERS_MAX];
   uint32_t listener_count;
   instant accept_again; /* NEVER: not paused */

@@ -57,12 +57,20 @@ void launch_fill_suites(enum aead_backend backend, struct link_self *self) {
 
 /* ---- running ---- */
 
-static void give_status(void *driver, struct status *ret) {
-  driver_status(driver, ret);
+/* What the control socket knows of the program. */
+struct launched { struct driver *driver; uint32_t network_message; };
+
+static void give_status(void *launched, struct status *ret) {
+  driver_status(((struct launched *)launched)->driver, ret);
 }
 
-static void ask_to_stop(void *driver) {
-  driver_stop(driver);
+static void ask_to_stop(void *launched) {
+  driver_stop(((struct launched *)launched)->driver);
+}
+
+static void give_network(void *context, struct document *document) {
+  struct launched *launched = context;
+  driver_give(launched->driver, launched->network_message, document);
 }
 
 static enum outcome start_listening(struct launch *launch, struct driver *driver, const struct address *listen,
@@ -87,7 +95,9 @@ enum outcome launch_run(struct launch *launch, const struct machine *machines, u
   struct program *program = program_new(&config);
   if (program == NULL) return OUTCOME_NO_MEMORY;
   struct driver *driver = program_driver(program, 0);
-  struct control_host host = {.context = driver, .status = give_status, .stop = ask_to_stop};
+  struct launched launched = {driver, launch->network_message};
+  struct control_host host = {.context = &launched, .status = give_status, .stop = ask_to_stop};
+  if (launch->network_message != 0) host.give_network = give_network;
   enum outcome outcome = start_listening(launch, driver, listen, kind, complaint);
   if (outcome == OUTCOME_OK) outcome = control_socket_open(driver_loop(driver), launch->folder, &host, &control, complaint);
   if (outcome == OUTCOME_OK) {

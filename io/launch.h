@@ -19,6 +19,7 @@ struct launch {
   struct log_writer *log;
   const struct trace *trace;
   struct random_stream random;
+  uint32_t network_message; /* kind of EVENT_MESSAGE by which the first machine is handed network files; 0: it takes none */
 };
 
 /* Opens and locks the node's folder, the log on standard error and the node's one stream of randomness; gives up what the

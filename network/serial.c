@@ -6,11 +6,16 @@
 #include <sys/stat.h>
 
 #include "directory/network_chain.h"
+#include "io/control_client.h"
+#include "io/control_socket.h"
 #include "io/entropy.h"
 #include "io/key_file.h"
+#include "io/loop.h"
 #include "network/init.h"
+#include "network/interrupt.h"
 
-enum { PATH_BYTES = 4096 };
+enum { PATH_BYTES = 4096, LOOK_EVERY_MS = 50 };
+#define INSTALL_TIME (5 * SECONDS)
 
 /* ---- files ---- */
 
@@ -243,6 +248,60 @@ enum outcome serial_show(const char *path, const char *previous_path, struct com
   if (outcome != OUTCOME_OK) return outcome;
   document_release(draft);
   return show(path, &file, &signers, previous_path, complaint);
+}
+
+/* ---- handing it in ---- */
+
+/* What the node says of its newest serial; 0: nothing. */
+static json_int_t newest_serial(struct control_client *client, instant until, struct complaint *complaint) {
+  json_t *answer;
+  if (control_client_ask(client, "status", until, &answer, complaint) != OUTCOME_OK) return 0;
+  json_int_t serial = json_integer_value(json_object_get(json_object_get(answer, "figures"), "newest_serial"));
+  json_decref(answer);
+  return serial;
+}
+
+static enum outcome hand_in(const char *data_path, uint32_t serial, struct complaint *complaint) {
+  struct control_client *client;
+  json_t *answer;
+  instant until = instant_after(loop_now(), INSTALL_TIME);
+  enum outcome outcome = control_client_open(data_path, &client, complaint);
+  if (outcome != OUTCOME_OK) return outcome;
+  outcome = control_client_ask(client, "network", until, &answer, complaint);
+  if (outcome == OUTCOME_OK) {
+    const char *error = json_string_value(json_object_get(answer, "error"));
+    if (error != NULL) complain(complaint, "%s", error);
+    if (error != NULL) outcome = OUTCOME_BAD_SETTING;
+    json_decref(answer);
+  }
+  json_int_t newest = 0;
+  while (outcome == OUTCOME_OK && (newest = newest_serial(client, until, complaint)) < (json_int_t)serial) {
+    if (newest == 0 || loop_now() >= until) {
+      complain(complaint, "The authority did not take serial %u: its log says why.", serial);
+      outcome = OUTCOME_BAD_SETTING;
+    }
+    interrupt_wait(-1, -1, false, LOOK_EVERY_MS);
+  }
+  control_client_close(client);
+  return outcome;
+}
+
+enum outcome serial_install(const char *path, const char *data_path, struct complaint *complaint) {
+  struct network_file file;
+  struct document *draft;
+  struct folder *folder;
+  enum outcome outcome = read_draft(path, &draft, &file, NULL, complaint);
+  if (outcome != OUTCOME_OK) return outcome;
+  outcome = folder_open(data_path, &folder, complaint);
+  if (outcome == OUTCOME_OK) {
+    outcome = folder_write(folder, CONTROL_NETWORK_FILE, document_bytes(draft), document_len(draft), false, complaint);
+    if (outcome == OUTCOME_OK) outcome = hand_in(data_path, file.serial, complaint);
+    folder_remove(folder, CONTROL_NETWORK_FILE, NULL);
+    folder_close(folder);
+  }
+  document_release(draft);
+  if (outcome == OUTCOME_OK) printf("The authority in %s knows serial %u, and hands it on.\n", data_path, file.serial);
+  return outcome;
 }
 
 enum outcome serial_make_keys(const char *data_path, struct complaint *complaint) {

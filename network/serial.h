@@ -25,6 +25,8 @@ enum outcome serial_sign(const char *path, const char *data_path, struct complai
 /* Who signed, who did not, and how many are missing; `previous_path` (may be NULL): the file before, whose authorities sign
  * too. TOO_FEW_SIGNATURES: it can't be used yet. */
 enum outcome serial_show(const char *path, const char *previous_path, struct complaint *);
+/* Hands the complete file to the running authority of that folder, which hands it on; waits until it was taken. */
+enum outcome serial_install(const char *path, const char *data_path, struct complaint *);
 /* The folder with keys for a new authority, made where missing, and the words that `add` wants of them. */
 enum outcome serial_make_keys(const char *data_path, struct complaint *);
 

@@ -91,6 +91,15 @@ static enum outcome run_sign(int argc, char **argv, struct complaint *complaint)
   return outcome == OUTCOME_OK ? serial_sign(values[0].text, values[1].text, complaint) : outcome;
 }
 
+static enum outcome run_install(int argc, char **argv, struct complaint *complaint) {
+  static const struct argument TABLE[] = {{"network", ARGUMENT_TEXT, "NEW", "the next serial, with all its signatures", .is_required = true},
+                                          {"data", ARGUMENT_TEXT, "DIR", "the folder of an authority that runs", .is_required = true}};
+  static const struct arguments ARGUMENTS = {"tunic-network authority install", "hands the file to a running authority, which hands it on", TABLE, 2};
+  struct argument_value values[2];
+  enum outcome outcome = command_line_parse(&ARGUMENTS, argc, argv, values, complaint);
+  return outcome == OUTCOME_OK ? serial_install(values[0].text, values[1].text, complaint) : outcome;
+}
+
 static enum outcome run_show(int argc, char **argv, struct complaint *complaint) {
   static const struct argument TABLE[] = {{.name = "FILE", .kind = ARGUMENT_ALONE, .help = "a network file, complete or not", .is_required = true},
                                           {.name = "previous", .kind = ARGUMENT_TEXT, .value_name = "FILE", .help = "the one before, whose authorities sign too"}};
@@ -115,6 +124,7 @@ static const struct command_line_command COMMANDS[] = {
     {"replace-key", run_replace_key, "the next serial, with new keys of one authority"},
     {"renew", run_renew, "the next serial, with a later expiry date"},
     {"sign", run_sign, "adds an authority's signature"},
+    {"install", run_install, "hands the complete file to a running authority"},
     {"show", run_show, "who has signed, and who has not"},
 };
 enum { COMMAND_COUNT = sizeof COMMANDS / sizeof COMMANDS[0] };

@@ -102,7 +102,9 @@ void fetch_bench_init(struct fetch_bench *bench, const char *test) {
   memcpy(bench->self.network, bench->network.id, sizeof bench->self.network);
   bench->self.suites = 2;
   bench->trace = (struct trace){.level = TRACE_WARNING, .context = bench, .sink = count_warnings};
-  struct fetch_config config = {.self = &bench->self, .network = &bench->network, .trunks = &bench->pool, .connections = &bench->table,
+  bench->networks = network_chain_of(&bench->network);
+  cr_assert(bench->networks);
+  struct fetch_config config = {.self = &bench->self, .networks = bench->networks, .trunks = &bench->pool, .connections = &bench->table,
                                 .slot_kind = 1, .effects = &bench->effects, .random = &bench->random, .trace = &bench->trace,
                                 .from_mirrors = true};
   bench->fetch = fetch_new(&config);
@@ -127,6 +129,7 @@ static void forget(struct fetch_bench_connection *connection) {
 void fetch_bench_wipe(struct fetch_bench *bench) {
   for (int i = 0; i < BENCH_CONNECTIONS; i++) forget(&bench->connections[i]);
   fetch_free(bench->fetch);
+  network_chain_free(bench->networks);
   consensus_archive_wipe(&bench->archive);
   effect_queue_wipe(&bench->effects);
   id_table_wipe(&bench->table);

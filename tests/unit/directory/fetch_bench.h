@@ -42,6 +42,7 @@ struct fetch_bench_connection { bool used, is_open; struct id id; struct fetch_b
 
 struct fetch_bench {
   struct network_file network;
+  struct network_chain *networks; /* it alone */
   struct fetch_bench_source authorities[BENCH_AUTHORITIES], relays[BENCH_RELAYS];
   struct relay_entry entries[BENCH_RELAYS];
   struct exit_summary summaries[BENCH_RELAYS];
