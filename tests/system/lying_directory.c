@@ -47,9 +47,9 @@ static struct document *lie(struct authority *authority, instant now, const stru
   struct agreement_members members;
   struct agreement_message message;
   static uint8_t bytes[AGREEMENT_MESSAGE_MAX_BYTES];
-  members_of(authority->config.network, &members);
+  members_of(authority->network, &members);
   if (agreement_message_decode(&members, document_bytes(said), document_len(said), &message) != OUTCOME_OK) return NULL;
-  if (message.author != authority->config.own || !twist(authority, now, &message)) return NULL;
+  if (message.author != authority->own || !twist(authority, now, &message)) return NULL;
   agreement_message_sign(&members, &message, authority->config.identity_seed->bytes);
   size_t len = agreement_message_encode(&members, &message, bytes, sizeof bytes);
   return len == 0 ? NULL : document_new(bytes, len);
@@ -58,7 +58,7 @@ static struct document *lie(struct authority *authority, instant now, const stru
 void __wrap_peers_send(struct authority *authority, instant now, uint8_t to, struct document *document) {
   struct document *other = lie(authority, now, document);
   bool is_proposal = document_bytes(document)[0] == AGREEMENT_PROPOSE;
-  for (uint8_t i = 0; i < authority->config.network->authority_count; i++) {
+  for (uint8_t i = 0; i < authority->network->authority_count; i++) {
     if (to != AGREEMENT_EVERYONE && to != i) continue;
     bool is_odd = i % 2 == 1;
     if (is_odd && is_proposal) continue;
