@@ -21,7 +21,7 @@ static const struct argument RUN_TABLE[RUN_OPTIONS] = {
     [RUN_SOCKS] = {"socks", ARGUMENT_TEXT, "IP:PORT", "where the SOCKS5 proxy listens", .otherwise = "127.0.0.1:9150"},
     [RUN_ISOLATE] = {"isolate-destinations", ARGUMENT_FLAG, NULL, "different destinations never share a circuit"},
     [RUN_MEMORY] = {"memory", ARGUMENT_NUMBER, "MB", "at most so much for what others make it hold", .otherwise = "256", .least = 16, .most = 1048576},
-    [RUN_AEAD] = {"aead", ARGUMENT_TEXT, "NAME", "libsodium or libcrypto; otherwise the faster"},
+    [RUN_AEAD] = {"aead", ARGUMENT_TEXT, "NAME", "libsodium, libcrypto or ipsec-mb; otherwise the fastest"},
     [RUN_LOG] = {"log", ARGUMENT_CHOICE, "LEVEL", "what is logged, to standard error", .otherwise = "notice", .choices = COMMAND_LINE_LOG_LEVELS},
 };
 

@@ -7,25 +7,43 @@
 #include "crypto/aead_backend.h"
 #include "crypto/declassify.h"
 
+/* The slowest first; NULL: not built in. */
 static const struct aead_functions *const backends[] = {
   [AEAD_LIBSODIUM] = &aead_libsodium,
 #if TUNIC_LIBCRYPTO
   [AEAD_LIBCRYPTO] = &aead_libcrypto,
 #endif
+#if TUNIC_IPSEC_MB
+  [AEAD_IPSEC_MB] = &aead_ipsec_mb,
+#endif
 };
 
 enum { BACKENDS = sizeof backends / sizeof backends[0] };
 
-/* [AEAD-1] The measured order: libcrypto's kernels are the faster ones where they exist. */
-enum aead_backend aead_best_backend(void) { return (enum aead_backend)(BACKENDS - 1); }
+static const struct aead_functions *functions(enum aead_backend backend) {
+  return (size_t)backend < BACKENDS ? backends[backend] : NULL;
+}
+
+static bool has_suite(enum aead_backend backend, enum aead_suite suite) {
+  const struct aead_functions *library = functions(backend);
+  return library != NULL && library->has_suite(suite);
+}
+
+/* [AEAD-1] The measured order: in AES-256-GCM, which busy links and layers use, a later one is the faster. */
+enum aead_backend aead_best_backend(void) {
+  enum aead_backend backend = (enum aead_backend)(BACKENDS - 1);
+  while (backend > AEAD_LIBSODIUM && !has_suite(backend, AEAD_AES256_GCM)) backend--;
+  return backend;
+}
 
 const char *aead_backend_name(enum aead_backend backend) {
-  return (size_t)backend < BACKENDS ? backends[backend]->name : "not built in";
+  const struct aead_functions *library = functions(backend);
+  return library == NULL ? "not built in" : library->name;
 }
 
 bool aead_backend_from_name(const char *name, enum aead_backend *ret) {
   for (size_t i = 0; i < BACKENDS; i++) {
-    if (strcmp(name, backends[i]->name) != 0) continue;
+    if (backends[i] == NULL || strcmp(name, backends[i]->name) != 0) continue;
     *ret = (enum aead_backend)i;
     return true;
   }
@@ -35,7 +53,7 @@ bool aead_backend_from_name(const char *name, enum aead_backend *ret) {
 /* [AEAD-2] */
 bool aead_suite_is_available(enum aead_suite suite) {
   for (size_t i = 0; i < BACKENDS; i++)
-    if (backends[i]->has_suite(suite)) return true;
+    if (has_suite((enum aead_backend)i, suite)) return true;
   return false;
 }
 
@@ -59,28 +77,28 @@ static void nonce_encode(uint8_t ret_nonce[AEAD_NONCE_BYTES], enum aead_suite su
 }
 
 bool aead_init(struct aead *aead, enum aead_suite suite, enum aead_backend backend, const uint8_t key[AEAD_KEY_BYTES]) {
-  aead->backend = (size_t)backend < BACKENDS ? backend : AEAD_LIBSODIUM;
+  aead->wanted = functions(backend) == NULL ? AEAD_LIBSODIUM : backend;
   return aead_rekey(aead, suite, key);
 }
 
+static bool set_key(struct aead *aead, enum aead_suite suite, enum aead_backend backend, const uint8_t key[AEAD_KEY_BYTES]) {
+  if (functions(backend) == NULL || !backends[backend]->set_key(aead, suite, key)) return false;
+  aead->backend = backend;
+  aead->suite = suite;
+  return true;
+}
+
 bool aead_rekey(struct aead *aead, enum aead_suite suite, const uint8_t key[AEAD_KEY_BYTES]) {
-  if (backends[aead->backend]->set_key(aead, suite, key)) {
-    aead->suite = suite;
-    return true;
-  }
-  aead_wipe(aead);
-  for (size_t i = 0; i < BACKENDS; i++) {
-    if (!backends[i]->set_key(aead, suite, key)) continue;
-    aead->backend = (enum aead_backend)i;
-    aead->suite = suite;
-    return true;
-  }
+  if (set_key(aead, suite, aead->wanted, key)) return true;
+  for (size_t i = BACKENDS; i > 0; i--)
+    if (set_key(aead, suite, (enum aead_backend)(i - 1), key)) return true;
   aead_wipe(aead);
   return false;
 }
 
 void aead_wipe(struct aead *aead) {
-  for (size_t i = 0; i < BACKENDS; i++) backends[i]->release(aead);
+  for (size_t i = 0; i < BACKENDS; i++)
+    if (backends[i] != NULL) backends[i]->release(aead);
   sodium_memzero(aead, sizeof *aead);
 }
 

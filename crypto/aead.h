@@ -1,8 +1,8 @@
 /* Authenticated encryption in place, with counter nonces, behind one interface for two standard suites.
  * Spec: specs/crypto.md [AEAD-*]. Called by noise.c, onion.c, and protocol/link.c.
- * ChaCha20-Poly1305 always works; AES-256-GCM where the processor has it (libsodium) or libcrypto does.
- * Both backends give the same bytes. A nonce is a counter that the caller never uses twice under one key.
- * Never allocates per message; a context may own one allocation (libcrypto's), freed by wipe.
+ * ChaCha20-Poly1305 always works; AES-256-GCM where the processor has it (libsodium, ipsec-mb) or libcrypto does.
+ * All backends give the same bytes. A nonce is a counter that the caller never uses twice under one key.
+ * Never allocates per message; a context may own one allocation of each backend, freed by wipe.
  */
 #ifndef TUNIC_CRYPTO_AEAD_H
 #define TUNIC_CRYPTO_AEAD_H
@@ -16,11 +16,11 @@ enum { AEAD_KEY_BYTES = 32, AEAD_TAG_BYTES = 16 };
 enum aead_suite { AEAD_CHACHA20_POLY1305 = 1, AEAD_AES256_GCM = 2 };
 
 /* Which library computes; chosen once per process by its settings and handed in. */
-enum aead_backend { AEAD_LIBSODIUM = 0, AEAD_LIBCRYPTO = 1 };
+enum aead_backend { AEAD_LIBSODIUM = 0, AEAD_LIBCRYPTO = 1, AEAD_IPSEC_MB = 2 };
 
 /* The fastest backend that this build and machine have. */
 enum aead_backend aead_best_backend(void);
-/* A backend's name ("libsodium", "libcrypto") and the reverse; false if unknown or not built in. */
+/* A backend's name ("libsodium", "libcrypto", "ipsec-mb") and the reverse; false if unknown or not built in. */
 const char *aead_backend_name(enum aead_backend backend);
 bool aead_backend_from_name(const char *name, enum aead_backend *ret);
 
@@ -31,8 +31,11 @@ bool aead_suite_has_hardware(enum aead_suite suite);
 
 struct aead {
   enum aead_suite suite;
-  enum aead_backend backend; /* the one in use: libsodium's where the asked one lacks the suite */
+  enum aead_backend wanted;  /* the one asked for */
+  enum aead_backend backend; /* the one in use: the fastest other where the one asked for lacks the suite */
   void *libcrypto;           /* EVP_CIPHER_CTX, kept across rekeys */
+  enum aead_suite libcrypto_suite; /* that it was made for */
+  void *ipsec_mb;            /* expanded key and functions, kept across rekeys */
   _Alignas(64) uint8_t state[512]; /* the key, or libsodium's expanded AES key */
 };
 

@@ -29,5 +29,8 @@ extern const struct aead_functions aead_libsodium;
 #if TUNIC_LIBCRYPTO
 extern const struct aead_functions aead_libcrypto;
 #endif
+#if TUNIC_IPSEC_MB
+extern const struct aead_functions aead_ipsec_mb;
+#endif
 
 #endif

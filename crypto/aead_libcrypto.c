@@ -25,14 +25,15 @@ static bool set_key(struct aead *aead, enum aead_suite suite, const uint8_t key[
   if (!aead->libcrypto) {
     aead->libcrypto = EVP_CIPHER_CTX_new();
     if (!aead->libcrypto) return false;
-    aead->suite = 0;
+    aead->libcrypto_suite = 0;
   }
   EVP_CIPHER *cipher = NULL;
-  if (aead->suite != suite) {
+  if (aead->libcrypto_suite != suite) {
     cipher = fetch(suite);
     if (!cipher) return false;
   }
   bool ok = EVP_CipherInit_ex2(aead->libcrypto, cipher, key, NULL, 1, NULL) == 1;
+  aead->libcrypto_suite = ok ? suite : 0;
   EVP_CIPHER_free(cipher); /* the context holds its own reference */
   return ok;
 }

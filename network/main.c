@@ -106,7 +106,7 @@ static const struct argument UP_TABLE[UP_OPTIONS] = {
     [UP_ADDRESSES] = {"addresses", ARGUMENT_TEXT, "FILE", "lines `NAME IP`: where each node listens; otherwise 127.0.0.1"},
     [UP_EXEC] = {"exec", ARGUMENT_TEXT, "PREFIX", "starts each node behind this command, {name} being the node's name: `ip netns exec {name}`"},
     [UP_SHARDS] = {"shards", ARGUMENT_TEXT, "N", "threads of each relay that carry cells"},
-    [UP_AEAD] = {"aead", ARGUMENT_TEXT, "NAME", "libsodium or libcrypto; otherwise the faster"},
+    [UP_AEAD] = {"aead", ARGUMENT_TEXT, "NAME", "libsodium, libcrypto or ipsec-mb; otherwise the fastest"},
     [UP_LOG] = {"log", ARGUMENT_CHOICE, "LEVEL", "what the nodes log, to DIR/NAME/log", .otherwise = "notice", .choices = COMMAND_LINE_LOG_LEVELS},
     [UP_NO_WAIT] = {"no-wait", ARGUMENT_FLAG, NULL, "does not wait until traffic can pass"},
 };

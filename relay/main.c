@@ -18,7 +18,7 @@ static const struct argument TABLE[OPTIONS] = {
     [BANDWIDTH] = {"bandwidth", ARGUMENT_NUMBER, "KBPS", "what it can carry, in KB/s", .otherwise = "12500", .least = 1, .most = 100000000},
     [SHARDS] = {"shards", ARGUMENT_NUMBER, "N", "threads that carry cells", .otherwise = "1", .least = 1, .most = 63},
     [MEMORY] = {"memory", ARGUMENT_NUMBER, "MB", "at most so much for what others make it hold", .otherwise = "512", .least = 16, .most = 1048576},
-    [AEAD] = {"aead", ARGUMENT_TEXT, "NAME", "libsodium or libcrypto; otherwise the faster"},
+    [AEAD] = {"aead", ARGUMENT_TEXT, "NAME", "libsodium, libcrypto or ipsec-mb; otherwise the fastest"},
     [LOG] = {"log", ARGUMENT_CHOICE, "LEVEL", "what is logged, to standard error", .otherwise = "notice", .choices = COMMAND_LINE_LOG_LEVELS},
     [DESCRIPTOR] = {"descriptor", ARGUMENT_FLAG, NULL, "shows what it published last, and ends"},
     [NEW_KEY] = {"new-signing-key", ARGUMENT_FLAG, NULL, "makes a signing key and its certificate with the identity in --data, for a relay elsewhere, and ends"},

@@ -5,7 +5,7 @@ import sys
 sys.dont_write_bytecode = True
 
 from load import Load, LoadError, measure, resident_mb
-from systems import SystemFailed, TunicNetwork, WebServer, end_on_signals, say
+from systems import AEADS, SystemFailed, TunicNetwork, WebServer, end_on_signals, say
 
 SECONDS, REPEATS = 2, 3
 
@@ -24,7 +24,7 @@ def main():
     end_on_signals()
     try:
         with WebServer() as server:
-            for aead in "libsodium", "libcrypto":
+            for aead in AEADS:
                 one_run(aead, server)
     except (SystemFailed, LoadError) as error:
         say(f"The network could not be measured: {error}")

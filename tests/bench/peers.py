@@ -19,16 +19,16 @@ sys.dont_write_bytecode = True
 
 import figures
 from load import Load, LoadError, machine_busy_s, measure, processor_s, resident_mb
-from systems import ROOT, PlainChain, SystemFailed, TunicNetwork, WebServer, end_on_signals, say
+from systems import AEADS, ROOT, PlainChain, SystemFailed, TunicNetwork, WebServer, end_on_signals, say
 from tor_network import TorNetwork
 
-OURS = "tunic, libcrypto"
-RATIOS = ((OURS, "tor"), ("tunic, libsodium", "tor"), (OURS, "plain"))
+OURS = f"tunic, {AEADS[-1]}"
+RATIOS = ((OURS, "tor"), ("tunic, libcrypto", "tor"), ("tunic, libsodium", "tor"), (OURS, "plain"))
 
 
 def systems_to_measure(server, only):
-    made = {"tor": TorNetwork, "plain": lambda: PlainChain(server), "libsodium": lambda: TunicNetwork("libsodium"),
-            "libcrypto": lambda: TunicNetwork("libcrypto")}
+    made = {"tor": TorNetwork, "plain": lambda: PlainChain(server)}
+    made.update({aead: lambda aead=aead: TunicNetwork(aead) for aead in AEADS})
     return [make for name, make in made.items() if not only or name in only]
 
 
@@ -129,7 +129,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3, help="for each bulk download")
-    parser.add_argument("--only", nargs="*", help="tor plain libsodium libcrypto")
+    parser.add_argument("--only", nargs="*", help="tor plain libsodium libcrypto ipsec-mb")
     parser.add_argument("--write", metavar="FILE")
     arguments = parser.parse_args()
     end_on_signals()

@@ -18,7 +18,7 @@ sys.dont_write_bytecode = True
 import figures
 from load import SIZES, Load, LoadError, jain, processor_s, rate_mbps
 from peers import have_tor
-from systems import BUILD, PlainChain, Place, Processes, SystemFailed, TunicNetwork, WebServer, end_on_signals, say
+from systems import AEADS, BUILD, PlainChain, Place, Processes, SystemFailed, TunicNetwork, WebServer, end_on_signals, say
 from tor_network import TorNetwork
 
 RELAY_MS, CLIENT_MS, WEB_MS = 15, 10, 10
@@ -27,7 +27,7 @@ LOSSY_HOST, LOSS_PERCENT = "x1", 0.1  # the exit is on every path
 PATH_RTT_MS = 2 * (CLIENT_MS + 2 * 3 * RELAY_MS + WEB_MS)
 NODES = ("a1", "r1", "r2", "x1", "c1")
 SMALL = dict(SIZES)["50KB"]
-OURS = "tunic, libcrypto"
+OURS = f"tunic, {AEADS[-1]}"
 RATIOS = ((OURS, "tor"), (OURS, "plain"))
 
 ROWS = (
@@ -202,7 +202,7 @@ def run(arguments):
     samples, notes, missing = {}, [], []
     with Laboratory() as lab, WebServer(lab) as server:
         makes = {"plain": lambda: PlainChain(server, lab), "tor": lambda: TorNetwork(lab),
-                 "libcrypto": lambda: TunicNetwork("libcrypto", lab)}
+                 AEADS[-1]: lambda: TunicNetwork(AEADS[-1], lab)}
         congestion = congestion_control(lab)
         for make in (make for name, make in makes.items() if not arguments.only or name in arguments.only):
             system = make()
@@ -224,7 +224,7 @@ def run(arguments):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=15, help="for each bulk download")
-    parser.add_argument("--only", nargs="*", help="plain tor libcrypto")
+    parser.add_argument("--only", nargs="*", help=f"plain tor {AEADS[-1]}")
     parser.add_argument("--write", metavar="FILE")
     arguments = parser.parse_args()
     end_on_signals()

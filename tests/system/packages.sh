@@ -2,6 +2,7 @@
 # Installs the Debian packages that building and testing need and that this machine lacks; says which.
 set -eu
 missing=
+[ "$(uname -m)" = x86_64 ] && set -- libipsec-mb-dev "$@"
 for package in build-essential pkg-config libsodium-dev libevent-dev libzstd-dev libinih-dev libjansson-dev \
                libssl-dev libcriterion-dev curl python3 "$@"; do
   dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $package"

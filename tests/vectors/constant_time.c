@@ -28,11 +28,13 @@ static const struct cipher {
   const char *name;
   enum aead_suite suite;
   enum aead_backend backend;
+  bool leaves_comparing; /* the library hands the tag over, and nothing in it branches on the verdict */
 } ciphers[] = {
-    {", ChaCha20-Poly1305, libsodium", AEAD_CHACHA20_POLY1305, AEAD_LIBSODIUM},
-    {", ChaCha20-Poly1305, libcrypto", AEAD_CHACHA20_POLY1305, AEAD_LIBCRYPTO},
-    {", AES-256-GCM, libsodium", AEAD_AES256_GCM, AEAD_LIBSODIUM},
-    {", AES-256-GCM, libcrypto", AEAD_AES256_GCM, AEAD_LIBCRYPTO},
+    {", ChaCha20-Poly1305, libsodium", AEAD_CHACHA20_POLY1305, AEAD_LIBSODIUM, false},
+    {", ChaCha20-Poly1305, libcrypto", AEAD_CHACHA20_POLY1305, AEAD_LIBCRYPTO, false},
+    {", AES-256-GCM, libsodium", AEAD_AES256_GCM, AEAD_LIBSODIUM, false},
+    {", AES-256-GCM, libcrypto", AEAD_AES256_GCM, AEAD_LIBCRYPTO, false},
+    {", AES-256-GCM, ipsec-mb", AEAD_AES256_GCM, AEAD_IPSEC_MB, true},
 };
 
 /* What the checks work on; filled with plain values before anything is marked. */
@@ -160,7 +162,7 @@ static bool check_seal(struct values *v) {
   return seal(v) && still_secret(v->sealed + TEXT_BYTES, AEAD_TAG_BYTES);
 }
 
-/* The libraries end with a branch on the verdict, which is public; they must not look at the tag in steps. */
+/* Most libraries end with a branch on the verdict, which is public; they must not look at the tag in steps. */
 static bool check_open(struct values *v) {
   if (!seal(v)) return false;
   secret(v->key, sizeof v->key);
@@ -292,7 +294,8 @@ static bool run(const struct check *check, const struct cipher *cipher) {
   bool marked = check->run(&values);
   unsigned errors = VALGRIND_COUNT_ERRORS - before;
   publish(&values, sizeof values);
-  bool as_expected = marked && errors_are_as_expected(errors, check->expected);
+  bool leaves_comparing = cipher && cipher->leaves_comparing && check->expected == ONE_BRANCH;
+  bool as_expected = marked && errors_are_as_expected(errors, leaves_comparing ? CLEAN : check->expected);
   printf("%-56s %u errors%s%s\n", name, errors, marked ? "" : ", MARKS LOST",
          as_expected ? "" : "  <-- WRONG");
   return as_expected;

@@ -13,15 +13,17 @@ enum {
   ONE_CELL_RECORD = LINK_RECORD_OVERHEAD + CELL_BYTES,
 };
 
-static size_t backends(enum aead_backend ret[2]) {
+static size_t backends(enum aead_backend ret[3]) {
+  size_t count = 1;
   ret[0] = AEAD_LIBSODIUM;
-  ret[1] = AEAD_LIBCRYPTO;
-  return aead_backend_from_name("libcrypto", &ret[1]) ? 2 : 1;
+  count += aead_backend_from_name("libcrypto", &ret[count]);
+  count += aead_backend_from_name("ipsec-mb", &ret[count]);
+  return count;
 }
 
 Test(link_record, carries_thousands_of_cells_both_ways_whatever_computes_them) {
   struct random_stream random = test_random("link_record");
-  enum aead_backend backend[2];
+  enum aead_backend backend[3];
   size_t count = backends(backend);
   const uint8_t suites[] = {CHACHA, BOTH_SUITES};
   for (size_t c = 0; c < 2 * count * count; c++) {
