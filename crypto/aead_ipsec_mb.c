@@ -60,7 +60,7 @@ static bool decrypt(struct aead *aead, const uint8_t nonce[AEAD_NONCE_BYTES], co
   struct gcm_context_data message;
   uint8_t tag[AEAD_TAG_BYTES];
   context->open(&context->key, &message, data, data, len, nonce, associated, associated_len, tag, sizeof tag);
-  return sodium_memcmp(tag, data + len, sizeof tag) == 0;
+  return crypto_verify_16(tag, data + len) == 0;
 }
 
 static void release(struct aead *aead) {
