@@ -12,6 +12,7 @@ enum { BUILD_TIMES_KEPT = 100 };
 struct build_times { uint32_t count, next; uint64_t times[BUILD_TIMES_KEPT]; }; /* zeroed: none yet */
 
 void build_times_note(struct build_times *, uint64_t took);
+uint64_t build_times_median(const struct build_times *); /* 0: none yet */
 uint64_t build_times_timeout(const struct build_times *);
 
 #endif

@@ -260,8 +260,8 @@ class TunicNetwork(System):
     def circuit_build_ms(self):
         done = subprocess.run([f"{BUILD}/tunic", "status", "--json", "--data", os.path.join(self.network, "c1")],
                               stdin=subprocess.DEVNULL, capture_output=True, text=True)
-        figure = json.loads(done.stdout)["figures"].get("circuit_build_ms") if done.returncode == 0 else None
-        return [figure] if figure else []
+        figure = json.loads(done.stdout)["figures"].get("circuit_build_us") if done.returncode == 0 else None
+        return [figure / 1000] if figure else []
 
     def down(self):
         if not os.path.exists(os.path.join(self.network, "pids")):
