@@ -217,6 +217,7 @@ constant-time: $(BUILD)/tests/constant-time
 # their tables to specs/measured/. bench-wan needs root: it makes network namespaces.
 .PHONY: bench bench-peers bench-wan
 BENCHES := $(addprefix $(BUILD)/tests/bench/,$(sort $(filter-out forwarder wan,$(patsubst tests/bench/%.c,%,$(wildcard tests/bench/*.c)))))
+$(BUILD)/tests/bench/growth.o: ALL_CFLAGS += -D_GNU_SOURCE
 $(BENCHES): $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(LIBRARY)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pie -o $@ $^ $(LIBS)
 $(BUILD)/tests/forwarder $(BUILD)/tests/wan: $(BUILD)/tests/%: $(BUILD)/tests/bench/%.o

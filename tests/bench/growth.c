@@ -1,5 +1,5 @@
-/* How a relay's costs grow with the circuits it holds: nanoseconds a cell on the way back to the client, and bytes an
- * idle circuit. `name value` lines; each the best tenth of many turns (the machine may be busy).
+/* How a relay's costs grow with the circuits it holds: nanoseconds a cell on the way back to the client, bytes an
+ * idle circuit, and what two shards on two cores carry in place of one. `name value` lines; each the best tenth of many turns (the machine may be busy).
  *
  * A middle relay between two peers, all in memory, without sockets: cells come over one link, get the relay's layer,
  * wait their turn and leave over the other (the calls of relay/hop.c, hop_backward). The relay's three parts are timed
@@ -7,10 +7,13 @@
  * cell, seal the record). Peers keep their links honest; their time does not count.
  */
 #include <malloc.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "relay/shard_internal.h"
 
@@ -33,7 +36,7 @@ struct middle { struct trunk_side sides[2]; struct onion_layer seal; };
 
 struct node {
   struct random_stream random;
-  struct memory_budget budget;
+  struct memory_budget own, *budget; /* its own, or one that it shares */
   struct trunk_pool pool;
 };
 
@@ -41,6 +44,7 @@ struct bench {
   struct node client_node, relay_node, far_node;
   struct end client, near, away, far; /* the relay's: near the client, and away from it */
   struct middle *middles;
+  struct trunk_side *client_sides, *far_sides;
   struct aead_cache *contexts;
   uint32_t circuits, active, next_answered;
   instant now;
@@ -129,11 +133,12 @@ static bool carry_all(struct bench *b) {
 
 /* ---- making them ---- */
 
-static void node_init(struct node *node, uint8_t label) {
+static void node_init(struct node *node, uint8_t label, struct memory_budget *shared) {
   uint8_t seed[RANDOM_SEED_BYTES] = {label};
   random_init(&node->random, seed);
-  memory_budget_init(&node->budget, SIZE_MAX / 2);
-  struct cell_pool *cells = cell_pool_new(&node->budget, POOL_CELLS);
+  memory_budget_init(&node->own, SIZE_MAX / 2);
+  node->budget = shared == NULL ? &node->own : shared;
+  struct cell_pool *cells = cell_pool_new(node->budget, POOL_CELLS);
   require(cells != NULL);
   trunk_pool_init(&node->pool, cells, &node->random);
 }
@@ -170,9 +175,13 @@ static void place_sides(struct end *end, struct trunk_side *first, size_t stride
 }
 
 /* The arrays are made before memory is counted: what is left is what trunks need for a side. */
-static void make_arrays(struct bench *b, struct trunk_side *client, struct trunk_side *far) {
-  place_sides(&b->client, client, sizeof *client);
-  place_sides(&b->far, far, sizeof *far);
+static void make_arrays(struct bench *b) {
+  b->client_sides = calloc(b->circuits, sizeof *b->client_sides);
+  b->far_sides = calloc(b->circuits, sizeof *b->far_sides);
+  b->middles = calloc(b->circuits, sizeof *b->middles);
+  require(b->client_sides != NULL && b->far_sides != NULL && b->middles != NULL);
+  place_sides(&b->client, b->client_sides, sizeof *b->client_sides);
+  place_sides(&b->far, b->far_sides, sizeof *b->far_sides);
   place_sides(&b->near, &b->middles[0].sides[SIDE_CLIENT], sizeof *b->middles);
   place_sides(&b->away, &b->middles[0].sides[SIDE_EXIT], sizeof *b->middles);
 }
@@ -270,38 +279,102 @@ static void bench_free(struct bench *b) {
   for (uint32_t i = 0; i < b->circuits; i++) onion_layer_wipe(&b->middles[i].seal, b->contexts);
   for (size_t n = 0; n < 3; n++) cell_pool_free(nodes[n]->pool.cells);
   aead_cache_free(b->contexts);
+  free(b->middles);
+  free(b->client_sides);
+  free(b->far_sides);
+  free(b);
 }
 
-static void grow(uint32_t circuits, uint32_t active, enum aead_suite suite, const char *name, bool tell_memory) {
+/* All links are up; circuits are still to be opened. budget: the relay's, shared; NULL: each node has its own. */
+static struct bench *bench_new(uint32_t circuits, uint32_t active, enum aead_suite suite, struct memory_budget *budget) {
   struct bench *b = calloc(1, sizeof *b);
-  struct trunk_side *client = calloc(circuits, sizeof *client), *far = calloc(circuits, sizeof *far);
-  require(b != NULL && client != NULL && far != NULL);
-  b->middles = calloc(circuits, sizeof *b->middles);
+  require(b != NULL);
   b->contexts = aead_cache_new(CONTEXTS, aead_best_backend());
-  require(b->middles != NULL && b->contexts != NULL);
+  require(b->contexts != NULL);
   b->circuits = circuits;
   b->active = active;
   b->now = SECONDS;
-  node_init(&b->client_node, 1);
-  node_init(&b->relay_node, 2);
-  node_init(&b->far_node, 3);
+  node_init(&b->client_node, 1, NULL);
+  node_init(&b->relay_node, 2, budget);
+  node_init(&b->far_node, 3, NULL);
   end_init(&b->client, &b->client_node, 11, suite);
   end_init(&b->near, &b->relay_node, 12, suite);
   end_init(&b->away, &b->relay_node, 12, suite);
   end_init(&b->far, &b->far_node, 13, suite);
-  make_arrays(b, client, far);
+  make_arrays(b);
   join(b, &b->client, &b->near, LINK_FROM_CLIENT, 1);
   join(b, &b->away, &b->far, LINK_FROM_NODE, 3);
+  return b;
+}
+
+static void grow(uint32_t circuits, uint32_t active, enum aead_suite suite, const char *name, bool tell_memory) {
+  struct bench *b = bench_new(circuits, active, suite, NULL);
   size_t before = heap_bytes();
   open_circuits(b, suite);
   double each_side = (double)(heap_bytes() - before) / (4.0 * circuits);
   if (tell_memory) printf("idle_circuit_at_relay_bytes %.0f\n", (double)sizeof(struct hop) + 2 * each_side);
   measure(b, name);
   bench_free(b);
-  free(b->middles);
-  free(client);
-  free(far);
-  free(b);
+}
+
+/* ---- two shards ---- */
+
+enum { SHARD_TURNS = 1500, SHARD_ROUNDS = 5 };
+
+struct shard_run { struct bench *bench; pthread_barrier_t *start; int core; double cells_a_second; };
+
+static void *run_shard(void *context) {
+  struct shard_run *run = context;
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET((size_t)run->core, &set);
+  require(pthread_setaffinity_np(pthread_self(), sizeof set, &set) == 0);
+  run->bench->cells = 0;
+  pthread_barrier_wait(run->start);
+  double began = clock_ns();
+  for (int turn = 0; turn < SHARD_TURNS; turn++) {
+    feed(run->bench);
+    carry_all(run->bench);
+  }
+  run->cells_a_second = (double)run->bench->cells / ((clock_ns() - began) / 1e9);
+  return NULL;
+}
+
+/* Cells a second of so many shards at once, each on a core of its own. */
+static double run_shards(struct shard_run *runs, uint32_t count) {
+  pthread_barrier_t start;
+  pthread_t threads[2];
+  double all = 0;
+  require(pthread_barrier_init(&start, NULL, count) == 0);
+  for (uint32_t i = 0; i < count; i++) {
+    runs[i].start = &start;
+    require(pthread_create(&threads[i], NULL, run_shard, &runs[i]) == 0);
+  }
+  for (uint32_t i = 0; i < count; i++) {
+    require(pthread_join(threads[i], NULL) == 0);
+    all += runs[i].cells_a_second;
+  }
+  pthread_barrier_destroy(&start);
+  return all;
+}
+
+/* Two shards of one relay share its memory budget and nothing else. Alone, each core is measured, as they need not be alike. */
+static void measure_two_shards(enum aead_suite suite) {
+  struct memory_budget budget;
+  struct shard_run runs[2];
+  double ratios[SHARD_ROUNDS];
+  memory_budget_init(&budget, SIZE_MAX / 2);
+  for (int i = 0; i < 2; i++) {
+    runs[i] = (struct shard_run){.bench = bench_new(64, 64, suite, &budget), .core = i};
+    open_circuits(runs[i].bench, suite);
+  }
+  for (int round = 0; round < SHARD_ROUNDS; round++) {
+    double one = (run_shards(&runs[0], 1) + run_shards(&runs[1], 1)) / 2;
+    ratios[round] = run_shards(runs, 2) / one;
+  }
+  qsort(ratios, SHARD_ROUNDS, sizeof ratios[0], compare);
+  printf("two_shards_carry_x %.2f\n", ratios[SHARD_ROUNDS / 2]);
+  for (int i = 0; i < 2; i++) bench_free(runs[i].bench);
 }
 
 int main(void) {
@@ -314,5 +387,6 @@ int main(void) {
   grow(10008, 8, suite, "8_busy_10000_idle", false);
   grow(60000, 8, suite, "8_busy_60000_idle", true);
   grow(60000, ACTIVE_MOST, suite, "1000_busy_59000_idle", false);
+  if (sysconf(_SC_NPROCESSORS_ONLN) >= 2) measure_two_shards(suite);
   return 0;
 }
