@@ -95,12 +95,17 @@ static void receive_open(struct connection *connection) {
   else if (is_quiet && connection->broken != OUTCOME_OK) receive_end(connection, connection->broken);
 }
 
-/* Nobody is interested any more. */
+/* [MACH-3] Nobody is interested any more, and whoever sends without end is left to wait: their system stops them. */
 static void receive_closing(struct connection *connection) {
   struct driver *driver = connection->driver;
   ssize_t got = recv(connection->fd, driver->in, DRIVER_RECEIVE_BYTES, 0);
   if (got < 0 && would_block(errno)) return;
-  if (got <= 0) receive_end(connection, got == 0 ? OUTCOME_OK : tcp_outcome(errno, false));
+  if (got <= 0) {
+    receive_end(connection, got == 0 ? OUTCOME_OK : tcp_outcome(errno, false));
+    return;
+  }
+  connection->forgotten += (size_t)got;
+  if (connection->forgotten >= DRIVER_FORGET_BYTES) connection_read(connection, false);
 }
 
 void driver_receive(struct driver *driver) {

@@ -18,6 +18,7 @@ enum {
   DRIVER_FIRST_RECEIVE_BYTES = 8 * 1024,  /* a link's first: who has proved nothing makes us keep no more */
   DRIVER_TRANSMIT_BYTES = 128 * 1024,     /* at most sent at once */
   DRIVER_FIRST_TRANSMIT_BYTES = 32 * 1024, /* at first, and to who is slow: what a socket did not take is kept in memory */
+  DRIVER_FORGET_BYTES = 4 * 1024 * 1024, /* read and forgotten of a peer that talks on while its connection closes */
   DRIVER_SENDS_PER_TURN = 8,              /* of one connection: others come first then */
   DRIVER_ACCEPTS_PER_TURN = 64,           /* of one listener */
   DRIVER_PARCELS_PER_TURN = 1024,
@@ -51,6 +52,7 @@ struct connection {
   bool wants_finish, has_finished; /* ours */
   enum outcome broken;     /* sending failed; what the peer said before is still read */
   size_t receive_limit, transmit_limit;
+  size_t forgotten;        /* while closing */
   uint8_t *kept;           /* [MACH-6] what receive left */
   size_t kept_len;
   uint8_t *unsent;         /* what transmit gave and the socket did not take */

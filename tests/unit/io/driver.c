@@ -233,6 +233,30 @@ Test(driver, close_flushed_sends_everything_first_even_if_the_peer_still_talks) 
   loopback_stop(&loopback);
 }
 
+/* A download that nobody wants any more: its server must not make us read it to the end. */
+Test(driver, a_peer_that_talks_on_and_on_after_close_flushed_is_not_read_for_long) {
+  enum { TALK = 64 << 20, TURNS = 4000 };
+  struct loopback loopback;
+  static uint8_t bytes[1 << 16];
+  echo_machine_init(&loopback.machine);
+  loopback_start(&loopback, CONNECTION_STREAM, NULL);
+  int fd = peer_connect(&loopback.address);
+  LOOPBACK_UNTIL(&loopback, loopback.machine.accepted == 1);
+  struct id id = {0, 0};
+  uint32_t cursor = 0;
+  cr_assert_not_null(id_table_next(&loopback.machine.connections, &cursor, &id));
+  echo_machine_put(&loopback.machine, (struct effect){.kind = EFFECT_CLOSE_FLUSHED, .id = id});
+  size_t sent = 0;
+  for (int turn = 0; turn < TURNS && sent < TALK; turn++) {
+    sent += peer_send(fd, bytes, sizeof bytes);
+    driver_turn(loopback.driver, 0);
+  }
+  cr_expect_gt(sent, 0);
+  cr_expect_lt(sent, TALK / 2, "%zu bytes were taken from who should have stopped", sent);
+  close(fd);
+  loopback_stop(&loopback);
+}
+
 Test(driver, close_ends_at_once_and_no_event_follows) {
   struct loopback loopback;
   bool end = false;
