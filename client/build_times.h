@@ -7,12 +7,13 @@
 
 #include "protocol/instant.h"
 
-enum { BUILD_TIMES_KEPT = 100 };
+enum { BUILD_TIMES_KEPT = 100, BUILD_TIMES_RECENT = 16 };
 
 struct build_times { uint32_t count, next; uint64_t times[BUILD_TIMES_KEPT]; }; /* zeroed: none yet */
 
 void build_times_note(struct build_times *, uint64_t took);
-uint64_t build_times_median(const struct build_times *); /* 0: none yet */
+/* The middle one of the last 16; 0: none yet. */
+uint64_t build_times_recent(const struct build_times *);
 uint64_t build_times_timeout(const struct build_times *);
 
 #endif

@@ -41,7 +41,7 @@ static void add_figures(const struct client *client, struct status *ret) {
   status_add_figure(ret, "circuits", id_table_count(&client->circuits));
   status_add_figure(ret, "streams", client->stream_count);
   status_add_figure(ret, "circuits_built", figures->circuits_built);
-  status_add_figure(ret, "circuit_build_us", build_times_median(&client->build_times) / MICROSECONDS);
+  status_add_figure(ret, "circuit_build_us", build_times_recent(&client->build_times) / MICROSECONDS);
   status_add_figure(ret, "circuits_failed", figures->circuits_failed);
   status_add_figure(ret, "circuits_died", figures->circuits_died);
   status_add_figure(ret, "circuit_timeouts", figures->circuit_timeouts);

@@ -73,6 +73,12 @@ class Load:
     def first_byte_s(self, user=None):
         return self.fetch(100, user).first_byte_s
 
+    def use_circuits(self, count):
+        """So many new isolations, one after the other: circuits are built while nothing else goes on."""
+        for _ in range(count):
+            self.first_byte_s(self.fresh_user())
+            time.sleep(0.05)
+
     def bulk(self, count, seconds):
         """`count` endless downloads for so many seconds, each on a circuit of its own."""
         started = [self.start(ENDLESS_BYTES, f"stream{i}", seconds) for i in range(count)]
