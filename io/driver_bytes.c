@@ -160,9 +160,18 @@ static void block(struct connection *connection, const uint8_t *bytes, size_t se
   }
 }
 
+/* [PACE-1] Before anything more is given to the socket. */
+static void keep_pace(struct connection *connection) {
+  struct pace_sample sample;
+  instant now = connection->driver->now;
+  if (connection->pace == NULL || connection->state == STATE_CONNECTING || !pace_is_due(connection->pace, now)) return;
+  if (tcp_sample(connection->fd, &sample) && pace_measure(connection->pace, now, &sample)) tcp_set_pace(connection->fd, connection->pace->limit);
+}
+
 /* [MACH-5] Until the machine gives 0 or the socket takes no more; after some sends others come first. */
 static void transmit(struct connection *connection) {
   struct driver *driver = connection->driver;
+  keep_pace(connection);
   for (int i = 0; i < DRIVER_SENDS_PER_TURN; i++) {
     const uint8_t *bytes;
     size_t len = next_bytes(connection, &bytes);

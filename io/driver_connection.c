@@ -58,6 +58,8 @@ struct connection *connection_new(struct driver *driver, struct id id, int fd, e
       .next_in_slot = driver->slots[id.slot]};
   driver->slots[id.slot] = connection;
   driver->connections++;
+  if (kind == CONNECTION_LINK) connection->pace = calloc(1, sizeof *connection->pace); /* without memory: no pace */
+  if (connection->pace != NULL) pace_init(connection->pace);
   if (kind == CONNECTION_LINK && driver->congestion[0] == 0) {
     tcp_congestion(fd, driver->congestion);
     trace_write(log_writer_trace(driver->config.log), TRACE_NOTICE, "driver", "links use the congestion control %s", driver->congestion);
@@ -77,6 +79,7 @@ int connection_release(struct connection *connection) {
   driver->unsent_bytes -= connection->unsent_len;
   free(connection->kept);
   free(connection->unsent);
+  free(connection->pace);
   free(connection);
   return fd;
 }

@@ -53,6 +53,7 @@ struct connection {
   enum outcome broken;     /* sending failed; what the peer said before is still read */
   size_t receive_limit, transmit_limit;
   size_t forgotten;        /* while closing */
+  struct pace *pace;       /* of a link; NULL: none */
   uint8_t *kept;           /* [MACH-6] what receive left */
   size_t kept_len;
   uint8_t *unsent;         /* what transmit gave and the socket did not take */

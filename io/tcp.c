@@ -2,8 +2,10 @@
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
+#include <linux/tcp.h>
+#include <stddef.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "io/system_address.h"
@@ -120,6 +122,26 @@ enum outcome tcp_connect_result(int fd) {
   socklen_t len = sizeof error;
   if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0) error = errno;
   return tcp_outcome(error, true);
+}
+
+/* Linux's structure, of which older C libraries' headers know only the beginning. */
+bool tcp_sample(int fd, struct pace_sample *ret) {
+  struct tcp_info info;
+  socklen_t len = sizeof info;
+  memset(&info, 0, sizeof info);
+  if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0 || len < offsetof(struct tcp_info, tcpi_delivery_rate)) return false;
+  *ret = (struct pace_sample){.acknowledged = info.tcpi_bytes_acked,
+                              .round_trip = info.tcpi_rtt * MICROSECONDS,
+                              .least_round_trip = info.tcpi_min_rtt == UINT32_MAX ? 0 : info.tcpi_min_rtt * MICROSECONDS};
+  return true;
+}
+
+void tcp_set_pace(int fd, uint64_t bytes_per_s) {
+  uint64_t most = bytes_per_s == 0 ? UINT64_MAX : bytes_per_s, unsent = bytes_per_s == 0 ? TCP_UNSENT_BYTES : bytes_per_s / 100;
+  if (unsent < TCP_UNSENT_LEAST_BYTES) unsent = TCP_UNSENT_LEAST_BYTES;
+  if (unsent > TCP_UNSENT_BYTES) unsent = TCP_UNSENT_BYTES;
+  (void)setsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &most, sizeof most);
+  set_number(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, (int)unsent);
 }
 
 void tcp_congestion(int fd, char ret_name[TCP_CONGESTION_BYTES]) {

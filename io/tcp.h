@@ -6,9 +6,11 @@
 #define TUNIC_IO_TCP_H
 
 #include "protocol/machine.h"
+#include "protocol/pace.h"
 
 enum {
-  TCP_UNSENT_BYTES = 128 * 1024, /* no more than this waits in the kernel without being on its way */
+  TCP_UNSENT_BYTES = 128 * 1024,      /* no more than this waits in the kernel without being on its way */
+  TCP_UNSENT_LEAST_BYTES = 16 * 1024, /* of a link with a pace: 10 ms of it, but at least this */
   TCP_BACKLOG = 1024,
   TCP_CONGESTION_BYTES = 16, /* a congestion control's name and its zero */
 };
@@ -27,6 +29,11 @@ int tcp_accept(int listener, struct address *ret_peer);
 enum outcome tcp_connect(const struct address *, enum connection_kind, int *ret_fd, bool *ret_connected);
 /* How a connect that became writable ended. */
 enum outcome tcp_connect_result(int fd);
+
+/* What the system tells of a link. False: it tells nothing. */
+bool tcp_sample(int fd, struct pace_sample *ret);
+/* [PACE-1] No faster than this many bytes a second; 0: as fast as the system's control goes. */
+void tcp_set_pace(int fd, uint64_t bytes_per_s);
 
 /* The congestion control that a socket got, which need not be the one that was asked for. */
 void tcp_congestion(int fd, char ret_name[TCP_CONGESTION_BYTES]);

@@ -1,0 +1,145 @@
+#include "protocol/pace.h"
+
+/* [PACE-2] */
+#define SHORT_PATH MILLISECONDS
+#define ROUND_LEAST (10 * MILLISECONDS)
+#define SAMPLES_PER_ROUND 8
+
+/* [PACE-4] */
+#define QUEUE_AT_REFERENCE (8 * MILLISECONDS)
+#define QUEUE_LEAST (2 * MILLISECONDS)
+#define QUEUE_MOST (30 * MILLISECONDS)
+/* [PACE-7] So long others may take to notice us. */
+#define CROWDED_TIME (1 * SECONDS)
+
+enum { REFERENCE_RATE = 25 * 1000 * 1000 };
+
+enum {
+  BURST_BYTES = 64 * 1024,
+  UNUSED_ROUNDS = 16,
+  RAISES_MOST = 4,
+  CROWDED_ROUNDS = 6,
+  YIELD_ROUNDS = 64,
+};
+
+static uint64_t lesser(uint64_t a, uint64_t b) { return a < b ? a : b; }
+static uint64_t greater(uint64_t a, uint64_t b) { return a > b ? a : b; }
+
+/* Rates and times are below 2^40: a product of two may not fit, a double's 53 bits are plenty. */
+static uint64_t scale(uint64_t value, uint64_t times, uint64_t over) {
+  return (uint64_t)((double)value * (double)times / (double)greater(over, 1));
+}
+
+static uint64_t square_root(uint64_t value) {
+  uint64_t root = 0;
+  for (uint64_t bit = UINT64_C(1) << 31; bit > 0; bit >>= 1)
+    if ((root | bit) * (root | bit) <= value) root |= bit;
+  return root;
+}
+
+void pace_init(struct pace *pace) {
+  *pace = (struct pace){.state = PACE_START};
+}
+
+bool pace_is_due(const struct pace *pace, instant now) {
+  return now >= pace->sample_at;
+}
+
+/* [PACE-4] */
+static uint64_t wanted_queue(uint64_t rate) {
+  uint64_t root = greater(square_root(scale(rate, 1000000, REFERENCE_RATE)), 1); /* thousandths */
+  return lesser(greater(QUEUE_AT_REFERENCE * 1000 / root, QUEUE_LEAST), QUEUE_MOST);
+}
+
+static uint64_t fastest_lately(const struct pace *pace) {
+  uint64_t fastest = 0;
+  for (int i = 0; i < PACE_ROUNDS_KEPT; i++) fastest = greater(fastest, pace->rates[i]);
+  return fastest;
+}
+
+/* [PACE-5] */
+static void start(struct pace *pace, uint64_t rate, uint64_t queue) {
+  if (queue <= 2 * wanted_queue(rate)) return;
+  pace->state = PACE_HOLD;
+  pace->limit = rate;
+  pace->raises = 0;
+}
+
+/* [PACE-6] What stands above the wanted queue is let off within four rounds; below it, the limit feels its way up. */
+static void adjust(struct pace *pace, uint64_t rate, uint64_t queue, uint64_t wanted, uint64_t least) {
+  uint64_t fastest = fastest_lately(pace);
+  if (queue > wanted) {
+    uint64_t settled = lesser(pace->limit, fastest);
+    pace->limit = settled - lesser(scale(settled, queue - wanted, 4 * (least + wanted)), settled / 2);
+    pace->raises = 0;
+  } else if (rate >= pace->limit / 8 * 7) {
+    uint64_t settled = (pace->limit + fastest) / 2;
+    pace->raises = queue <= wanted / 2 ? lesser(pace->raises + 1, RAISES_MOST) : 1;
+    pace->limit = settled + scale(settled, (wanted - queue) * pace->raises, 16 * (least + wanted));
+  }
+}
+
+static void hold(struct pace *pace, instant now, uint64_t rate, uint64_t queue, uint64_t least) {
+  uint64_t wanted = wanted_queue(pace->limit);
+  adjust(pace, rate, queue, wanted, least);
+
+  /* [PACE-7] We sent no more than had been arriving, and the queue did not shrink: what waits is not ours. */
+  bool is_others = queue > wanted / 2 * 3 && queue >= pace->queue / 8 * 7 && pace->limit_of_round <= pace->rate / 4 * 5;
+  if (pace->crowded == 0) {
+    pace->crowded_at = now;
+    pace->crowded_rate = rate;
+  }
+  pace->crowded = is_others ? pace->crowded + 1 : 0;
+  if (is_others) pace->limit = greater(pace->limit, pace->crowded_rate / 2); /* half would do if it were ours */
+  bool is_used = queue > wanted || rate >= pace->limit / 2;
+  pace->unused = is_used ? 0 : pace->unused + 1;
+
+  if (pace->unused >= UNUSED_ROUNDS) pace->state = PACE_START; /* [PACE-3] */
+  else if (pace->crowded >= CROWDED_ROUNDS && now - pace->crowded_at >= CROWDED_TIME) pace->state = PACE_YIELD;
+  else return;
+  pace->limit = 0;
+  pace->unused = pace->crowded = pace->yielded = 0;
+}
+
+static void end_round(struct pace *pace, instant now, uint64_t rate, uint64_t queue, uint64_t least) {
+  pace->rates[pace->rounds++ % PACE_ROUNDS_KEPT] = rate;
+  switch (pace->state) {
+  case PACE_START: start(pace, rate, queue); break;
+  case PACE_HOLD: hold(pace, now, rate, queue, least); break;
+  case PACE_YIELD:
+    if (++pace->yielded < YIELD_ROUNDS) break;
+    pace->state = PACE_HOLD;
+    pace->limit = fastest_lately(pace) / 4 * 3;
+    pace->raises = 0;
+    break;
+  }
+  pace->queue = queue;
+  pace->rate = rate;
+  if (pace->limit != 0) pace->limit = greater(pace->limit, scale(BURST_BYTES, SECONDS, least)); /* [PACE-6] */
+}
+
+static void begin_round(struct pace *pace, instant now, const struct pace_sample *sample) {
+  pace->round_at = now;
+  pace->limit_of_round = pace->limit;
+  pace->acknowledged = sample->acknowledged;
+  pace->shortest = UINT64_MAX;
+}
+
+bool pace_measure(struct pace *pace, instant now, const struct pace_sample *sample) {
+  uint64_t least = sample->least_round_trip, before = pace->limit;
+  uint64_t round = greater(sample->round_trip, ROUND_LEAST);
+  pace->sample_at = instant_after(now, round / SAMPLES_PER_ROUND);
+  if (least < SHORT_PATH) return false; /* [PACE-2] */
+
+  pace->shortest = lesser(pace->shortest, sample->round_trip);
+  uint64_t elapsed = now - pace->round_at;
+  if (pace->round_at == 0 || elapsed > 3 * round) { /* [PACE-3] nothing was sent for a while: there is nothing to learn */
+    begin_round(pace, now, sample);
+  } else if (elapsed >= round) {
+    uint64_t rate = scale(sample->acknowledged - pace->acknowledged, SECONDS, elapsed);
+    uint64_t queue = pace->shortest > least ? pace->shortest - least : 0;
+    end_round(pace, now, rate, queue, least);
+    begin_round(pace, now, sample);
+  }
+  return pace->limit != before;
+}

@@ -1,0 +1,106 @@
+#include <criterion/criterion.h>
+
+#include "protocol/pace.h"
+
+/* Rounds of a path of 60 ms, one sample at the end of each. */
+struct path { struct pace pace; instant now; struct pace_sample sample; };
+
+static void path_init(struct path *path) {
+  *path = (struct path){.now = SECONDS, .sample = {.least_round_trip = 60 * MILLISECONDS, .round_trip = 60 * MILLISECONDS}};
+  pace_init(&path->pace);
+  pace_measure(&path->pace, path->now, &path->sample);
+}
+
+static void pass_round(struct path *path, uint64_t queue, uint64_t bytes_per_s) {
+  path->sample.round_trip = path->sample.least_round_trip + queue;
+  path->sample.acknowledged += bytes_per_s * path->sample.round_trip / SECONDS;
+  path->now += path->sample.round_trip;
+  pace_measure(&path->pace, path->now, &path->sample);
+}
+
+static void pass_rounds(struct path *path, int count, uint64_t queue, uint64_t bytes_per_s) {
+  for (int i = 0; i < count; i++) pass_round(path, queue, bytes_per_s);
+}
+
+/* [PACE-3] */
+Test(pace, a_link_that_keeps_nobody_waiting_has_no_limit) {
+  struct path path;
+  path_init(&path);
+  pass_rounds(&path, 100, 2 * MILLISECONDS, 25000000);
+  cr_expect_eq(path.pace.limit, 0);
+}
+
+/* [PACE-5] [PACE-6] */
+Test(pace, a_standing_queue_sets_the_limit_and_lowers_it_until_it_is_gone) {
+  struct path path;
+  path_init(&path);
+  pass_rounds(&path, 2, 40 * MILLISECONDS, 25000000);
+  uint64_t first = path.pace.limit;
+  cr_expect_gt(first, 0);
+  cr_expect_leq(first, 25000000);
+  pass_round(&path, 35 * MILLISECONDS, 25000000);
+  uint64_t second = path.pace.limit;
+  cr_expect_lt(second, first);
+  pass_rounds(&path, 3, 0, second);
+  cr_expect_gt(path.pace.limit, second);
+}
+
+/* [PACE-6] A rate that the limit did not set says nothing about it. */
+Test(pace, a_round_with_little_to_send_leaves_the_limit) {
+  struct path path;
+  path_init(&path);
+  pass_rounds(&path, 2, 40 * MILLISECONDS, 25000000);
+  uint64_t limit = path.pace.limit;
+  pass_rounds(&path, 8, 0, 1000);
+  cr_expect_eq(path.pace.limit, limit);
+  pass_rounds(&path, 16, 0, 1000);
+  cr_expect_eq(path.pace.limit, 0, "unused for long: the path may be another one by now");
+}
+
+/* [PACE-6] */
+Test(pace, a_small_answer_fits_a_round_trip_whatever_was_measured) {
+  struct path path;
+  path_init(&path);
+  pass_rounds(&path, 5, 200 * MILLISECONDS, 100);
+  cr_expect_geq(path.pace.limit * 60 / 1000, 64 * 1024 - 1);
+}
+
+/* [PACE-7] */
+Test(pace, who_can_t_shorten_the_queue_stops_trying_and_tries_again_later) {
+  struct path path;
+  path_init(&path);
+  pass_rounds(&path, 2, 50 * MILLISECONDS, 10000000);
+  cr_assert_gt(path.pace.limit, 0);
+  for (int i = 0; i < 30 && path.pace.limit != 0; i++) pass_round(&path, 50 * MILLISECONDS, path.pace.limit);
+  cr_assert_eq(path.pace.limit, 0);
+  pass_rounds(&path, 60, 50 * MILLISECONDS, 8000000);
+  cr_expect_eq(path.pace.limit, 0);
+  pass_rounds(&path, 5, 50 * MILLISECONDS, 8000000);
+  cr_expect_gt(path.pace.limit, 0);
+}
+
+/* [PACE-2] */
+Test(pace, neighbours_in_one_room_have_none) {
+  struct path path = {.now = SECONDS, .sample = {.least_round_trip = MILLISECONDS / 10}};
+  pace_init(&path.pace);
+  for (int i = 0; i < 100; i++) pass_round(&path, 50 * MILLISECONDS, 1000000);
+  cr_expect_eq(path.pace.limit, 0);
+}
+
+/* [PACE-3] Nobody looked: what was acknowledged meanwhile is no rate. */
+Test(pace, a_pause_is_no_round) {
+  struct path path;
+  path_init(&path);
+  path.sample.acknowledged += 1000;
+  path.sample.round_trip = 110 * MILLISECONDS;
+  path.now += 10 * SECONDS;
+  pace_measure(&path.pace, path.now, &path.sample);
+  cr_expect_eq(path.pace.limit, 0);
+}
+
+Test(pace, samples_are_wanted_a_few_times_in_a_round_trip) {
+  struct path path;
+  path_init(&path);
+  cr_expect_not(pace_is_due(&path.pace, path.now + MILLISECONDS));
+  cr_expect(pace_is_due(&path.pace, path.now + 60 * MILLISECONDS / 4));
+}

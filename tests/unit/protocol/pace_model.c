@@ -1,0 +1,272 @@
+/* The pace at work: links that share one slow place in the network, each with the shipped pace above a model of the
+ * system's own control (which doubles until nothing is gained, then keeps twice the path's content on the way).
+ * The figures appear with `--verbose`; asserted is what a user would notice: speed, what waits, and who gets what. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "protocol/pace.h"
+
+enum { LINKS_MAX = 4, QUEUE_PIECES = 1 << 16, ACK_SLOTS = 1024, SEGMENT = 1448, ACKS_KEPT = 64 };
+
+#define STEP MILLISECONDS
+
+struct piece { uint32_t link, bytes, sent_step; };
+
+struct modelled_link {
+  struct pace pace;
+  bool has_no_pace, is_greedy; /* greedy: never lets the queue run empty */
+  uint32_t base;          /* steps there and back */
+  double supply;          /* what the node has to send, bytes a step; 0: without end */
+  double backlog, budget, window, fastest;
+  uint64_t flying, acknowledged;
+  double round_trip, least; /* steps */
+  struct { uint32_t bytes; double round_trip; } acks[ACK_SLOTS];
+  uint32_t round_step;
+  uint64_t round_acknowledged;
+  bool is_past_start;
+  uint32_t plateaus;
+  double last_gain;
+  uint64_t counted; /* acknowledged since the measurement began */
+};
+
+struct network {
+  struct modelled_link links[LINKS_MAX];
+  uint32_t count, step, head, tail;
+  struct piece pieces[QUEUE_PIECES];
+  double per_step, served, queued, buffer, jitter; /* bytes; jitter in steps */
+  uint64_t seed;
+  double queue_sum;
+  uint32_t queue_steps;
+};
+
+static struct network *network_make(double megabytes_per_s, double buffer_ms, double jitter_ms) {
+  struct network *network = calloc(1, sizeof *network);
+  cr_assert_not_null(network);
+  network->per_step = megabytes_per_s * 1000;
+  network->buffer = network->per_step * buffer_ms;
+  network->jitter = jitter_ms;
+  network->seed = 7;
+  return network;
+}
+
+static struct modelled_link *network_join(struct network *network, uint32_t base_ms) {
+  struct modelled_link *link = &network->links[network->count++];
+  cr_assert_lt(base_ms + 200, ACK_SLOTS);
+  *link = (struct modelled_link){.base = base_ms, .window = 10 * SEGMENT, .least = 1e9};
+  pace_init(&link->pace);
+  return link;
+}
+
+static double draw(struct network *network) {
+  network->seed = network->seed * 6364136223846793005u + 1442695040888963407u;
+  return (double)(network->seed >> 33) / (double)(1u << 31);
+}
+
+/* Once in a round trip the system's control looks at what arrived. */
+static void control(struct network *network, struct modelled_link *link) {
+  if (network->step - link->round_step < link->round_trip) return;
+  double rate = (double)(link->acknowledged - link->round_acknowledged) / (network->step - link->round_step);
+  link->round_step = network->step;
+  link->round_acknowledged = link->acknowledged;
+  link->fastest = fmax(rate, link->fastest * 0.98);
+  if (!link->is_past_start) {
+    link->plateaus = rate < link->last_gain * 1.25 ? link->plateaus + 1 : 0;
+    if (rate >= link->last_gain * 1.25) link->last_gain = rate;
+    if (link->plateaus >= 3 && link->backlog > 0) link->is_past_start = true;
+  }
+  link->window = fmax((link->is_past_start ? 2 : 2.9) * link->fastest * link->least, 10 * SEGMENT);
+  if (link->is_greedy) link->window = network->buffer + network->per_step * link->base;
+}
+
+static void acknowledge(struct network *network, struct modelled_link *link) {
+  uint32_t at = network->step % ACK_SLOTS;
+  if (link->acks[at].bytes == 0) return;
+  double took = link->acks[at].round_trip + network->jitter * draw(network);
+  link->flying -= link->acks[at].bytes;
+  link->acknowledged += link->acks[at].bytes;
+  link->counted += link->acks[at].bytes;
+  link->round_trip = link->round_trip == 0 ? took : link->round_trip * 7 / 8 + took / 8;
+  link->least = fmin(link->least, took);
+  link->acks[at].bytes = 0;
+  control(network, link);
+}
+
+static void measure(struct network *network, struct modelled_link *link) {
+  instant now = (network->step + 1) * STEP;
+  if (link->has_no_pace || !pace_is_due(&link->pace, now) || link->round_trip == 0) return;
+  struct pace_sample sample = {.acknowledged = link->acknowledged, .round_trip = (uint64_t)(link->round_trip * STEP),
+                               .least_round_trip = (uint64_t)(link->least * STEP)};
+  pace_measure(&link->pace, now, &sample);
+}
+
+static void supply(struct modelled_link *link) {
+  link->backlog = link->supply == 0 ? 1e9 : link->backlog + link->supply;
+  double paced = link->pace.limit == 0 ? 1e9 : (double)link->pace.limit / 1000;
+  link->budget = fmin(link->budget + paced, fmax(2 * paced, SEGMENT));
+}
+
+/* One segment; false: nothing may leave now. */
+static bool send_segment(struct network *network, struct modelled_link *link) {
+  if (link->backlog < SEGMENT || link->budget < SEGMENT || (double)link->flying + SEGMENT > link->window) return false;
+  link->budget -= SEGMENT;
+  if (network->queued + SEGMENT > network->buffer) { /* dropped: sent again, at the earliest when the next step begins */
+    link->budget = 0;
+    return false;
+  }
+  network->pieces[network->head++ % QUEUE_PIECES] = (struct piece){(uint32_t)(link - network->links), SEGMENT, network->step};
+  cr_assert_lt(network->head - network->tail, QUEUE_PIECES);
+  network->queued += SEGMENT;
+  link->flying += SEGMENT;
+  link->backlog -= SEGMENT;
+  return true;
+}
+
+/* All send in turn, another one first in each step. */
+static void send_all(struct network *network) {
+  bool goes_on = true;
+  for (uint32_t i = 0; i < network->count; i++) supply(&network->links[i]);
+  while (goes_on) {
+    goes_on = false;
+    for (uint32_t i = 0; i < network->count; i++)
+      if (send_segment(network, &network->links[(i + network->step) % network->count])) goes_on = true;
+  }
+}
+
+static void serve(struct network *network) {
+  network->served = fmin(network->served + network->per_step, network->per_step + SEGMENT);
+  while (network->head != network->tail && network->served >= SEGMENT) {
+    struct piece *piece = &network->pieces[network->tail++ % QUEUE_PIECES];
+    struct modelled_link *link = &network->links[piece->link];
+    uint32_t at = (network->step + link->base) % ACK_SLOTS;
+    link->acks[at].bytes += piece->bytes;
+    link->acks[at].round_trip = network->step - piece->sent_step + link->base;
+    network->served -= piece->bytes;
+    network->queued -= piece->bytes;
+  }
+}
+
+static void run(struct network *network, uint32_t milliseconds) {
+  network->queue_sum = network->queue_steps = 0;
+  for (uint32_t i = 0; i < network->count; i++) network->links[i].counted = 0;
+  for (uint32_t end = network->step + milliseconds; network->step < end; network->step++) {
+    for (uint32_t i = 0; i < network->count; i++) acknowledge(network, &network->links[i]);
+    for (uint32_t i = 0; i < network->count; i++) measure(network, &network->links[i]);
+    send_all(network);
+    network->queue_sum += network->queued;
+    network->queue_steps++;
+    serve(network);
+  }
+}
+
+/* Of what the slow place can carry, in this link's last run. */
+static double share(const struct network *network, const struct modelled_link *link) {
+  return (double)link->counted / (network->per_step * network->queue_steps);
+}
+static double queue_ms(const struct network *network) { return network->queue_sum / network->queue_steps / network->per_step; }
+
+static void say(const char *what, const struct network *network) {
+  fprintf(stderr, "%-44s queue %5.1f ms, shares", what, queue_ms(network));
+  for (uint32_t i = 0; i < network->count; i++) fprintf(stderr, " %.3f", share(network, &network->links[i]));
+  fprintf(stderr, "\n");
+}
+
+/* [PACE-4] [PACE-6] Alone on a path: nearly all of it, with little that waits. */
+Test(pace_model, one_link_fills_its_path_and_little_waits) {
+  const double rates[] = {1.25, 5, 25, 125};
+  const uint32_t bases[] = {10, 60, 200};
+  for (int i = 0; i < 4; i++)
+    for (int j = 0; j < 3; j++) {
+      struct network *network = network_make(rates[i], 100, 3);
+      struct modelled_link *link = network_join(network, bases[j]);
+      run(network, 4000);
+      run(network, 10000);
+      char what[64];
+      snprintf(what, sizeof what, "%g MB/s, %u ms", rates[i], bases[j]);
+      say(what, network);
+      cr_expect_gt(share(network, link), 0.93);
+      cr_expect_lt(queue_ms(network), 10 + 16 * sqrt(25 / rates[i]));
+      free(network);
+    }
+}
+
+Test(pace_model, short_and_long_paths_share_a_slow_place) {
+  struct network *network = network_make(25, 100, 1);
+  struct modelled_link *near = network_join(network, 60), *far = network_join(network, 150);
+  run(network, 10000);
+  run(network, 30000);
+  say("60 ms beside 150 ms", network);
+  double ratio = share(network, near) / share(network, far);
+  cr_expect(ratio > 0.5 && ratio < 2, "%.2f", ratio);
+  cr_expect_gt(share(network, near) + share(network, far), 0.9);
+  free(network);
+}
+
+Test(pace_model, who_comes_later_gets_a_fair_share) {
+  struct network *network = network_make(25, 100, 1);
+  struct modelled_link *first = network_join(network, 60);
+  run(network, 10000);
+  struct modelled_link *second = network_join(network, 60);
+  run(network, 10000);
+  run(network, 30000);
+  say("60 ms, one 10 s later", network);
+  double ratio = share(network, first) / share(network, second);
+  cr_expect(ratio > 0.5 && ratio < 2, "%.2f", ratio);
+  free(network);
+}
+
+Test(pace_model, a_path_that_changes_is_followed) {
+  struct network *network = network_make(25, 100, 1);
+  struct modelled_link *link = network_join(network, 60);
+  run(network, 5000);
+  network->per_step = 5000;
+  network->buffer = 5000 * 100;
+  run(network, 3000);
+  run(network, 5000);
+  say("25 MB/s that became 5", network);
+  cr_expect_gt(share(network, link), 0.9);
+  cr_expect_lt(queue_ms(network), 40);
+  network->per_step = 25000;
+  network->buffer = 25000 * 100;
+  run(network, 3000);
+  run(network, 5000);
+  say("and 25 again", network);
+  cr_expect_gt(share(network, link), 0.9);
+  free(network);
+}
+
+/* [PACE-7] */
+Test(pace_model, beside_one_that_fills_the_queue_it_gets_what_the_system_gets) {
+  double shares[2];
+  for (int with_pace = 0; with_pace < 2; with_pace++) {
+    struct network *network = network_make(25, 60, 1);
+    struct modelled_link *link = network_join(network, 60), *greedy = network_join(network, 60);
+    link->has_no_pace = !with_pace;
+    greedy->has_no_pace = greedy->is_greedy = true;
+    run(network, 10000);
+    run(network, 30000);
+    say(with_pace ? "beside one that fills the queue" : "the same without a pace", network);
+    shares[with_pace] = share(network, link);
+    free(network);
+  }
+  cr_expect_gt(shares[1], shares[0] * 0.3);
+}
+
+/* [PACE-3] */
+Test(pace_model, who_has_little_to_send_is_not_slowed_when_it_has_much) {
+  double shares[2];
+  for (int with_pace = 0; with_pace < 2; with_pace++) {
+    struct network *network = network_make(25, 100, 1);
+    struct modelled_link *link = network_join(network, 60);
+    link->has_no_pace = !with_pace;
+    link->supply = 50;
+    run(network, 10000);
+    link->supply = 0;
+    run(network, 1000);
+    say(with_pace ? "the first second after ten of little" : "the same without a pace", network);
+    shares[with_pace] = share(network, link);
+    free(network);
+  }
+  cr_expect_gt(shares[1], shares[0] * 0.9);
+}
