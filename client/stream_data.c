@@ -152,6 +152,9 @@ void client_stream_receive(struct client *client, struct client_stream *stream, 
   } else {
     for (size_t sent = 1; stream->state == STREAM_OPEN && len > 0 && sent > 0; in += sent, len -= sent)
       sent = send_data(client, stream, now, in, len);
+    if (stream->state != STREAM_OPEN) return;
+    list_leave(&stream->of_circuit); /* [STREAM-17] the others come first now */
+    list_append(&stream->circuit->streams, &stream->of_circuit);
   }
 }
 

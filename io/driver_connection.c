@@ -163,10 +163,9 @@ void connection_make_ready(struct connection *connection) {
       driver_verbs(driver)->room(driver_self(driver), connection->id) > 0) {
     connection->is_paused = false;
     connection_read(connection, true);
-    /* What was kept may be all that the peer will ever send. */
+    /* What was kept may be all that the peer will ever send. [MACH-10] Read in the order of room, not in the system's. */
     connection->presents_again = connection->kept_len > 0;
-    if (connection->presents_again && !list_contains_node(&connection->readable))
-      list_append(&driver->readable, &connection->readable);
+    if (!list_contains_node(&connection->readable)) list_append(&driver->readable, &connection->readable);
   }
   bool may_send = connection->state != STATE_CONNECTING && !connection->is_blocked && connection->broken == OUTCOME_OK;
   if (may_send && !list_contains_node(&connection->ready)) list_append(&driver->ready, &connection->ready);

@@ -124,7 +124,7 @@ void trunk_push(struct trunk_side *, instant now, struct cell *, bool fed);
 void trunk_passed(struct trunk_side *, instant now);
 /* How many own cells may be queued before LIMIT_STREAM_QUEUE_CELLS. */
 uint32_t trunk_side_room(const struct trunk_side *);
-/* The next side that has room again (half of it at least) after its owner set wants_room. */
+/* [STREAM-17] The next side that has room again (half of it at least) after its owner set wants_room. */
 struct trunk_side *trunk_pool_next_roomy(struct trunk_pool *);
 
 /* Closes our way: CLOSE follows what is queued, or, at close_by, takes its place. SIDE_NONE once it left: then the side

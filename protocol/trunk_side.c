@@ -154,7 +154,7 @@ void trunk_push(struct trunk_side *side, instant now, struct cell *cell, bool fe
 }
 
 uint32_t trunk_side_room(const struct trunk_side *side) {
-  if (side->state != SIDE_OPEN || side->queue.count >= LIMIT_STREAM_QUEUE_CELLS) return 0;
+  if (side->state != SIDE_OPEN || side->wants_room || side->queue.count >= LIMIT_STREAM_QUEUE_CELLS) return 0;
   return LIMIT_STREAM_QUEUE_CELLS - side->queue.count;
 }
 

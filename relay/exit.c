@@ -136,6 +136,9 @@ void exit_stream_receive(struct shard *shard, struct exit_stream *stream, instan
     in += part;
     len -= part;
   }
+  if (stream->hop == NULL) return;
+  list_leave(&stream->of_hop); /* [STREAM-17] the others come first now */
+  list_append(&hop->streams, &stream->of_hop);
 }
 
 void exit_stream_eof(struct shard *shard, struct exit_stream *stream, instant now) {

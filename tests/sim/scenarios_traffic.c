@@ -61,6 +61,26 @@ static void shards_carry(struct trial *trial) {
   expect(trial, spread >= 2, "only %u relays carried cells in both shards", spread);
 }
 
+/* A download that never ends, and small requests beside it on the same circuit. */
+static void streams_take_turns(struct trial *trial) {
+  struct network_options options = SMALL;
+  options.bytes_per_s = 2000000;
+  trial_start(trial, &options);
+  if (!expect(trial, network_run_until_ready(&trial->network, 60 * SECONDS), "the client is not ready")) return;
+  uint32_t bulk = network_fetch(&trial->network, 1, NULL, UINT64_C(100000000000), false);
+  sim_run_for(&trial->network.sim, 3 * SECONDS);
+  for (uint32_t i = 0; i < 8; i++) {
+    uint32_t small = network_fetch(&trial->network, 1, NULL, 50000, false);
+    instant begun = trial->network.sim.now;
+    while (!trial_result(trial, 1, small)->done && trial->network.sim.now - begun < 20 * SECONDS)
+      sim_run_for(&trial->network.sim, 50 * MILLISECONDS);
+    const struct fetch_result *result = trial_result(trial, 1, small);
+    uint64_t took = (trial->network.sim.now - begun) / MILLISECONDS;
+    expect(trial, result->done && !result->failed && took < 4000, "a small request took %llu ms beside a download", (unsigned long long)took);
+  }
+  expect(trial, !trial_result(trial, 1, bulk)->done, "the download has ended");
+}
+
 struct footprint { uint64_t digest, turns, chunks, bytes; };
 
 static struct footprint run_once(struct trial *trial, const struct network_options *options) {
@@ -91,6 +111,7 @@ static void repeats(struct trial *trial) {
 const struct scenario scenarios_traffic[] = {
     {"carries", 4, carries},
     {"shards-carry", 2, shards_carry},
+    {"streams-take-turns", 2, streams_take_turns},
     {"repeats", 1, repeats},
     {NULL, 0, NULL},
 };

@@ -115,8 +115,11 @@ static void transmit_ready(struct sim_host *host, uint32_t machine) {
     struct sim_endpoint *endpoint = wire_find(host, machine, id);
     if (endpoint == NULL) continue;
     endpoint->has_output = true;
-    /* There may be room again for what it left. */
-    if (has_input(endpoint)) sim_plan_turn(host, machine, instant_after(host->sim->now, 10 * MICROSECONDS));
+    if (!has_input(endpoint)) continue;
+    /* There may be room again for what it left. [MACH-10] */
+    sim_plan_turn(host, machine, instant_after(host->sim->now, 10 * MICROSECONDS));
+    list_leave(&endpoint->of_host);
+    list_append(&host->endpoints, &endpoint->of_host);
   }
   struct snapshot snapshot = snapshot_take(host, machine, has_output);
   for (size_t i = 0; i < snapshot.count; i++)
