@@ -11,6 +11,7 @@ import argparse
 import collections
 import os
 import shlex
+import socket
 import statistics
 import subprocess
 import sys
@@ -73,6 +74,10 @@ class Load:
     def first_byte_s(self, user=None):
         return self.fetch(100, user).first_byte_s
 
+    def early_first_byte_s(self):
+        """From connecting to the proxy to the first byte, for a program that sends its request without waiting for an answer."""
+        return float(run([*self.prefix, sys.executable, "-B", os.path.abspath(__file__), "--early", self.url, self.socks]))
+
     def use_circuits(self, count):
         """So many new isolations, one after the other: circuits are built while nothing else goes on."""
         for _ in range(count):
@@ -101,6 +106,30 @@ class Load:
             return times
         finally:
             stop_all([bulk])
+
+
+def run(command):
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise LoadError(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"{command[0]} ended with {done.returncode}")
+    return done.stdout
+
+
+def early_first_byte_s(url, socks):
+    """Greeting, SOCKS request and HTTP request in one piece; answers: 2 bytes, 10 bytes, then the server's first."""
+    host, port = url.split("//")[1].split(":")
+    proxy_host, proxy_port = socks.split(":")
+    asked = b"\5\1\0" + b"\5\1\0\1" + socket.inet_aton(host) + int(port).to_bytes(2, "big")
+    begun = time.monotonic()
+    with socket.create_connection((proxy_host, int(proxy_port)), timeout=PATIENCE_S) as connection:
+        connection.sendall(asked + f"GET /100 HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+        answer = b""
+        while len(answer) < 13:
+            part = connection.recv(4096)
+            if not part or (len(answer + part) >= 4 and (answer + part)[3] != 0):
+                raise LoadError("the proxy refused a request that came early")
+            answer += part
+    return time.monotonic() - begun
 
 
 def stop_all(processes):
@@ -174,6 +203,9 @@ def read_pids(path):
 
 
 def main():
+    if sys.argv[1:2] == ["--early"]:
+        print(early_first_byte_s(*sys.argv[2:4]))
+        return 0
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--url", required=True)
     parser.add_argument("--socks")

@@ -16,7 +16,7 @@ import tempfile
 sys.dont_write_bytecode = True
 
 import figures
-from load import SIZES, Load, LoadError, jain, processor_s, rate_mbps
+from load import SIZES, Load, LoadError, jain, processor_s, rate_mbps, resident_mb
 from peers import have_tor
 from systems import AEADS, BUILD, PlainChain, Place, Processes, SystemFailed, TunicNetwork, WebServer, end_on_signals, say
 from tor_network import TorNetwork
@@ -25,7 +25,8 @@ RELAY_MS, CLIENT_MS, WEB_MS = 15, 10, 10
 ACCESS_MBIT, WEB_MBIT, QUEUE_MS = 200, 1000, 50
 LOSSY_HOST, LOSS_PERCENT = "x1", 0.1  # the exit is on every path
 PATH_RTT_MS = 2 * (CLIENT_MS + 2 * 3 * RELAY_MS + WEB_MS)
-NODES = ("a1", "r1", "r2", "x1", "c1")
+NODES = {"a1": RELAY_MS, "r1": RELAY_MS, "r2": RELAY_MS, "x1": RELAY_MS, "c1": CLIENT_MS}
+UNEQUAL = {"a1": RELAY_MS, "r1": RELAY_MS, "r2": 2, "r3": 45, "x1": RELAY_MS, "c1": CLIENT_MS}
 SMALL = dict(SIZES)["50KB"]
 OURS = f"tunic, {AEADS[-1]}"
 RATIOS = ((OURS, "tor"), (OURS, "plain"))
@@ -33,6 +34,8 @@ RATIOS = ((OURS, "tor"), (OURS, "plain"))
 ROWS = (
     ("ttfb_same_circuit_ms", "first byte, circuit in use", figures.LOWER),
     ("ttfb_same_circuit_rtt", "the same", figures.LOWER),
+    ("ttfb_early_ms", "first byte, the request sent without waiting", figures.LOWER),
+    ("ttfb_early_rtt", "the same, path round trips", figures.LOWER),
     ("ttfb_fresh_isolation_ms", "first byte, new isolation", figures.LOWER),
     ("circuit_build_ms", "building a three-hop circuit", figures.LOWER),
     *((f"transfer_{name}_{kind}", text, figures.LOWER) for name, _ in SIZES
@@ -45,19 +48,21 @@ ROWS = (
     ("lossy_50KB_s", f"{LOSS_PERCENT} % loss: 50 KB", figures.LOWER),
     ("lossy_one_stream_MBps", f"{LOSS_PERCENT} % loss: one stream", figures.HIGHER),
     ("lossy_8_streams_MBps", f"{LOSS_PERCENT} % loss: 8 streams together", figures.HIGHER),
+    ("8_streams_unequal_paths_x", "8 streams over short and long paths: most by least", figures.LOWER),
     ("cpu_per_GB_s", "processor time a GB", figures.LOWER),
+    ("resident_largest_relay_MB", "memory of the largest relay, afterwards", figures.LOWER),
 )
 
 
 class Laboratory(Place):
     """The hosts. Each is entered by the path of its namespace, which links in `folder` give a name."""
 
-    hosts = NODES
-
-    def __init__(self):
+    def __init__(self, delays):
+        self.hosts = tuple(delays)
+        self.delays = {**delays, "web": WEB_MS}
         self.processes = Processes()
         self.folder = tempfile.TemporaryDirectory(prefix="tunic-wan-")
-        self.addresses = {name: f"198.18.0.{i + 1}" for i, name in enumerate(NODES)}
+        self.addresses = {name: f"198.18.0.{i + 1}" for i, name in enumerate(delays)}
         self.addresses["web"] = "198.18.1.1"
         self.exec_prefix = f"nsenter --net={self.folder.name}/{{name}} --"
 
@@ -65,8 +70,7 @@ class Laboratory(Place):
         config = os.path.join(self.folder.name, "hosts")
         with open(config, "w") as opened:
             for name, address in self.addresses.items():
-                delay = WEB_MS if name == "web" else CLIENT_MS if name == "c1" else RELAY_MS
-                opened.write(f"{name} {address} {delay} {WEB_MBIT if name == 'web' else ACCESS_MBIT} {QUEUE_MS} 0\n")
+                opened.write(f"{name} {address} {self.delays[name]} {WEB_MBIT if name == 'web' else ACCESS_MBIT} {QUEUE_MS} 0\n")
         self.wan = self.processes.start("wan", [f"{BUILD}/tests/wan", config], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, stderr=None, text=True)
         for words in iter(lambda: self.wan.stdout.readline().split(), ["ready"]):
@@ -126,6 +130,9 @@ def measure_clean(load, pids, seconds):
     first = statistics.median(load.first_byte_s() for _ in range(7))
     found["ttfb_same_circuit_ms"] = 1e3 * first
     found["ttfb_same_circuit_rtt"] = 1e3 * first / PATH_RTT_MS
+    if load.socks:  # the plain chain has no request to wait for
+        early = statistics.median(load.early_first_byte_s() for _ in range(7))
+        found["ttfb_early_ms"], found["ttfb_early_rtt"] = 1e3 * early, 1e3 * early / PATH_RTT_MS
     found["ttfb_fresh_isolation_ms"] = 1e3 * statistics.median(load.first_byte_s(load.fresh_user()) for _ in range(5))
     for name, size in SIZES:
         took = statistics.median(load.fetch(size).total_s for _ in range(3))
@@ -144,6 +151,22 @@ def measure_lossy(load, seconds):
     found = {"lossy_50KB_s": statistics.median(load.fetch(SMALL).total_s for _ in range(5))}
     found.update(bulk_figures(load, seconds, "lossy_")[0])
     return found
+
+
+class UnequalNetwork(TunicNetwork):
+    RELAYS = 3
+
+
+def measure_unequal(found, seconds, notes):
+    """Eight downloads whose middle relays are near and far; all of them pass the exit's line, which is the slowest place."""
+    with Laboratory(UNEQUAL) as lab, WebServer(lab) as server, UnequalNetwork(AEADS[-1], lab) as system:
+        load = Load(system.url(server), system.socks, lab.prefix("c1"))
+        load.fetch(1000)
+        rates = sorted(map(rate_mbps, load.bulk(8, 2 * seconds)))
+        found["8_streams_unequal_paths_x"] = rates[-1] / rates[0]
+        notes.append(f"paths of different lengths: relays {UNEQUAL['r2']}, {UNEQUAL['r1']} and {UNEQUAL['r3']} ms from the core, of which "
+                     f"the client's guard is one and the circuits' middle relays the others; MB/s of the eight: "
+                     f"{' '.join(f'{rate:.2f}' for rate in rates)}")
 
 
 def emulation_note(name, lab, drops_before):
@@ -166,6 +189,8 @@ def measure_system(system, server, lab, seconds, notes):
     found = {}
     try:
         found.update(measure_clean(load, system.pids().values(), seconds))
+        if system.socks:
+            found["resident_largest_relay_MB"] = max(resident_mb(pid) for node, pid in system.pids().items() if node[0] in "rx")
         built = system.circuit_build_ms()
         if built:
             found["circuit_build_ms"] = statistics.median(built)
@@ -200,7 +225,7 @@ def congestion_control(lab):
 
 def run(arguments):
     samples, notes, missing = {}, [], []
-    with Laboratory() as lab, WebServer(lab) as server:
+    with Laboratory(NODES) as lab, WebServer(lab) as server:
         makes = {"plain": lambda: PlainChain(server, lab), "tor": lambda: TorNetwork(lab),
                  AEADS[-1]: lambda: TunicNetwork(AEADS[-1], lab)}
         congestion = congestion_control(lab)
@@ -214,6 +239,13 @@ def run(arguments):
             except (SystemFailed, LoadError) as error:
                 missing.append(f"{system.name}: {error}")
                 say(f"  failed: {error}")
+    if OURS in samples:
+        unequal = {}
+        try:
+            measure_unequal(unequal, arguments.seconds, notes)
+            samples[OURS].add(unequal)
+        except (SystemFailed, LoadError) as error:
+            missing.append(f"paths of different lengths: {error}")
     text = report(samples, notes, missing, congestion)
     print(text)
     if arguments.write:
