@@ -216,10 +216,12 @@ constant-time: $(BUILD)/tests/constant-time
 # Costs. `make bench` prints `name value` lines in under a minute; the other two compare (specs/performance.md) and write
 # their tables to specs/measured/. bench-wan needs root: it makes network namespaces.
 .PHONY: bench bench-peers bench-wan
-BENCHES := $(addprefix $(BUILD)/tests/bench/,$(sort $(filter-out forwarder wan,$(patsubst tests/bench/%.c,%,$(wildcard tests/bench/*.c)))))
-$(BUILD)/tests/bench/growth.o: ALL_CFLAGS += -D_GNU_SOURCE
+BENCHES := $(addprefix $(BUILD)/tests/bench/,$(sort $(filter-out forwarder wan peer,$(patsubst tests/bench/%.c,%,$(wildcard tests/bench/*.c)))))
+$(BUILD)/tests/bench/exit.o $(BUILD)/tests/bench/growth.o $(BUILD)/tests/bench/idle.o: ALL_CFLAGS += -D_GNU_SOURCE
+$(BUILD)/tests/bench/idle $(BUILD)/tests/bench/exit: $(BUILD)/tests/bench/peer.o
+$(BUILD)/tests/bench/cells: $(SIM_OBJECTS)
 $(BENCHES): $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(LIBRARY)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pie -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pie -o $@ $(filter %.o,$^) $(LIBRARY) $(LIBS)
 $(BUILD)/tests/forwarder $(BUILD)/tests/wan: $(BUILD)/tests/%: $(BUILD)/tests/bench/%.o
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pie -o $@ $<
 bench:

@@ -25,6 +25,9 @@ static void make_keys(struct node *node) {
   node->self.link_secret = node->link_key;
   node->self.suites = 1 << AEAD_CHACHA20_POLY1305;
   node->self.backend = AEAD_LIBSODIUM;
+  if (!node->network->options.is_fast) return;
+  node->self.backend = aead_best_backend();
+  if (aead_suite_has_hardware(AEAD_AES256_GCM)) node->self.suites |= 1 << AEAD_AES256_GCM;
 }
 
 struct node *network_add_node(struct network *network, enum node_role role, const char *prefix, uint32_t index) {
@@ -122,7 +125,7 @@ static void describe(struct node *node) {
   d->address = node->host->address;
   d->address.port = NETWORK_PORT;
   d->link_suites = node->self.suites;
-  d->layer_suite = AEAD_CHACHA20_POLY1305;
+  d->layer_suite = node->self.suites & 1 << AEAD_AES256_GCM ? AEAD_AES256_GCM : AEAD_CHACHA20_POLY1305;
   d->bandwidth = 10000;
   snprintf(d->software, sizeof d->software, "tunic-simulated");
   ed25519_public(d->signing_key, node->signing_key->bytes);

@@ -49,6 +49,7 @@ struct network_options {
   uint64_t bytes_per_s;    /* of each host; 0: no limit */
   uint32_t pool_cells;     /* of each relay's shard; 0: 4096 */
   const struct network_timing *timing; /* NULL: a lab's */
+  bool is_fast;            /* the fastest ciphers of this machine; otherwise ChaCha20-Poly1305 of libsodium, the same everywhere */
 };
 
 struct network {
