@@ -227,6 +227,7 @@ $(BUILD)/tests/forwarder $(BUILD)/tests/wan: $(BUILD)/tests/%: $(BUILD)/tests/be
 bench:
 	@$(MAKE) --no-print-directory -j2 all $(BENCHES) $(WEB_SERVER) >&2
 	@for bench in $(BENCHES); do $$bench || exit 1; done
+	@BUILD=$(BUILD) tests/bench/shards.py
 	@BUILD=$(BUILD) tests/bench/network.py
 bench-peers:
 	@$(MAKE) --no-print-directory -j2 all $(BUILD)/tests/forwarder $(WEB_SERVER) >&2

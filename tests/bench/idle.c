@@ -30,6 +30,8 @@ enum {
   ASKED_AT_ONCE = LIMIT_CREATES_QUEUED_PER_LINK, DESTINATIONS = 2, PATIENCE_TURNS = 60000,
 };
 
+#define SETTLE (300 * MILLISECONDS) /* what was leased in a burst goes back */
+
 static const uint32_t ALL_STEPS[] = {1000, 3000, 10000, 30000, 100000};
 static const uint32_t ONE_STEP[] = {10000};
 
@@ -295,7 +297,7 @@ static void grow_circuits(struct lab *lab, uint32_t wanted, bool extends) {
     patience = peers->opened + peers->extended > before ? PATIENCE_TURNS : patience - 1;
     require(patience > 0 && peers->closed == 0);
   }
-  turn_for(lab, 1500 * MILLISECONDS);
+  turn_for(lab, SETTLE);
 }
 
 static void call_from_neighbours(struct lab *lab) {
@@ -305,7 +307,7 @@ static void call_from_neighbours(struct lab *lab) {
 
 static void begin_neighbours(struct lab *lab) {
   start_relay(lab);
-  turn_for(lab, 500 * MILLISECONDS);
+  turn_for(lab, SETTLE);
   call_from_neighbours(lab);
 }
 
@@ -317,7 +319,7 @@ static void tell(const char *name, uint32_t count, double before, double after, 
 
 static void measure_circuits(struct lab *lab, const uint32_t *steps, size_t count, bool series) {
   start_relay(lab);
-  turn_for(lab, 1500 * MILLISECONDS);
+  turn_for(lab, SETTLE);
   if (!series) printf("idle_relay_resident_MB %.1f\n", resident_bytes(lab) / 1e6);
   call_from_neighbours(lab);
   grow_circuits(lab, 100, true); /* all links are open, and the first slabs are leased */
@@ -339,7 +341,7 @@ static void grow_streams(struct lab *lab, uint32_t wanted) {
     turn(lab);
     require(--patience > 0 && peers->closed == 0);
   }
-  turn_for(lab, 1500 * MILLISECONDS);
+  turn_for(lab, SETTLE);
 }
 
 static void measure_streams(struct lab *lab, const uint32_t *steps, size_t count, bool series) {
@@ -364,7 +366,7 @@ static void measure_links(struct lab *lab, const uint32_t *steps, size_t count, 
       for (uint32_t k = 0; k < 50 && lab->wire_count - others < steps[i]; k++) call(lab, PEER_CLIENT);
       wait_for_links(lab);
     }
-    turn_for(lab, 1500 * MILLISECONDS);
+    turn_for(lab, SETTLE);
     tell("links", steps[i], before, resident_bytes(lab), series);
   }
   stop_relay(lab);
