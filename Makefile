@@ -217,7 +217,7 @@ constant-time: $(BUILD)/tests/constant-time
 # their tables to specs/measured/. bench-wan needs root: it makes network namespaces.
 .PHONY: bench bench-peers bench-wan
 BENCHES := $(addprefix $(BUILD)/tests/bench/,$(sort $(filter-out forwarder wan peer,$(patsubst tests/bench/%.c,%,$(wildcard tests/bench/*.c)))))
-$(BUILD)/tests/bench/exit.o $(BUILD)/tests/bench/growth.o $(BUILD)/tests/bench/idle.o: ALL_CFLAGS += -D_GNU_SOURCE
+$(BUILD)/tests/bench/consensus.o $(BUILD)/tests/bench/exit.o $(BUILD)/tests/bench/growth.o $(BUILD)/tests/bench/idle.o: ALL_CFLAGS += -D_GNU_SOURCE
 $(BUILD)/tests/bench/idle $(BUILD)/tests/bench/exit: $(BUILD)/tests/bench/peer.o
 $(BUILD)/tests/bench/cells: $(SIM_OBJECTS)
 $(BENCHES): $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(LIBRARY)

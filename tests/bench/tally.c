@@ -94,7 +94,7 @@ int main(void) {
     double start = now_ms();
     input.votes[i] = vote_parse(&network, text, i == 0 ? NULL : &known, &outcome, NULL);
     if (!input.votes[i]) return 1;
-    if (i == 0) printf("vote_bytes_10000 %zu\n", document_len(text));
+    if (i == 0) printf("vote_10000_bytes %zu\n", document_len(text));
     if (i < 2) printf("vote_parse_%s_10000_ms %.1f\n", i == 0 ? "new" : "known", now_ms() - start);
     document_release(text);
   }
