@@ -4,7 +4,8 @@
 #   make test       unit tests, vectors, simulated networks, programs on loopback, lint
 #   make demo       a network on this machine that carries real traffic (ONCE=1: ends after the transfer)
 #   make sim SEED=n one simulated network from its seed
-#   make bench      costs, one `name value` a line; make bench-peers, make bench-wan: beside tor
+#   make bench      costs, one `name value` a line; make bench-growth: how they grow, drawn
+#                   make bench-peers, make bench-wan: beside tor
 #   make lint       layers, sizes, banned calls, rules of specs/; a part of `make test`
 #   make fuzz-NAME  tests/fuzz/NAME.c under libFuzzer for SECONDS=30
 #   make V=1        every command in full
@@ -213,9 +214,9 @@ $(BUILD)/tests/constant-time: tests/vectors/constant_time.c $(wildcard crypto/*.
 constant-time: $(BUILD)/tests/constant-time
 	tests/vectors/constant_time.sh $<
 
-# Costs. `make bench` prints `name value` lines in under a minute; the other two compare (specs/performance.md) and write
-# their tables to specs/measured/. bench-wan needs root: it makes network namespaces.
-.PHONY: bench bench-peers bench-wan
+# Costs. `make bench` prints `name value` lines in under a minute; bench-growth draws how they grow, to 100,000 circuits;
+# the other two compare (specs/performance.md). These three write to specs/measured/. bench-wan needs root: it makes network namespaces.
+.PHONY: bench bench-growth bench-peers bench-wan
 BENCHES := $(addprefix $(BUILD)/tests/bench/,$(sort $(filter-out forwarder wan peer,$(patsubst tests/bench/%.c,%,$(wildcard tests/bench/*.c)))))
 $(BUILD)/tests/bench/consensus.o $(BUILD)/tests/bench/exit.o $(BUILD)/tests/bench/growth.o $(BUILD)/tests/bench/idle.o: ALL_CFLAGS += -D_GNU_SOURCE
 $(BUILD)/tests/bench/idle $(BUILD)/tests/bench/exit: $(BUILD)/tests/bench/peer.o
@@ -229,6 +230,9 @@ bench:
 	@for bench in $(BENCHES); do $$bench || exit 1; done
 	@BUILD=$(BUILD) tests/bench/shards.py
 	@BUILD=$(BUILD) tests/bench/network.py
+bench-growth:
+	@$(MAKE) --no-print-directory -j2 all $(BENCHES) >&2
+	@BUILD=$(BUILD) tests/bench/growth.py specs/measured
 bench-peers:
 	@$(MAKE) --no-print-directory -j2 all $(BUILD)/tests/forwarder $(WEB_SERVER) >&2
 	@BUILD=$(BUILD) tests/bench/peers.py --write specs/measured/peers.md

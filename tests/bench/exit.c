@@ -238,13 +238,13 @@ static void measure(struct lab *lab, uint32_t streams, bool series) {
 }
 
 int main(int argc, char **argv) {
-  static const uint32_t steps[] = {8, 100, 300, 1000, 3000, 10000, STREAMS};
+  static const uint32_t steps[] = {10, 30, 100, 300, 1000, 3000, 10000, STREAMS};
   static struct lab lab;
   bool series = argc > 1 && strcmp(argv[1], "--series") == 0;
   require(crypto_start());
   lab_init(&lab);
   for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
-    if (series || steps[i] == 8 || steps[i] == 10000) measure(&lab, steps[i], series);
+    if (series || steps[i] == 10 || steps[i] == 10000) measure(&lab, steps[i], series);
   for (uint32_t i = 0; i < lab.circuit_count; i++) peer_circuit_wipe(&lab.peers, &lab.circuits[i]);
   peer_link_wipe(&lab.link);
   shard_free(lab.shard);

@@ -21,7 +21,7 @@
 
 #include "relay/shard_internal.h"
 
-enum { POOL_CELLS = 1 << 16, TURNS = 300, TURN_CELLS_LEAST = 64, TURNS_LEAST = 30, CELLS_MOST = 300000, BUFFER_BYTES = 256 * 1024,
+enum { POOL_CELLS = 1 << 16, TURNS = 300, TURN_CELLS_LEAST = 64, TURNS_LEAST = 30, CELLS_MOST = 100000, BUFFER_BYTES = 256 * 1024,
        CONTEXTS = 512, PER_SIDE_QUEUE = 64, BUSY = 8 };
 
 enum place { AT_CLIENT, NEAR_CLIENT, AWAY_FROM_CLIENT, FAR, PLACES };
@@ -381,7 +381,7 @@ static void tell_series(const char *name, uint32_t count, struct costs costs) {
 
 static void measure_series(enum aead_suite suite) {
   static const uint32_t circuits[] = {10, 30, 100, 300, 1000, 3000, 10000, 30000, 100000};
-  static const uint32_t busy[] = {8, 30, 100, 300, 1000, 3000, 10000};
+  static const uint32_t busy[] = {10, 30, 100, 300, 1000, 3000, 10000};
   static const uint32_t lanes[] = {5, 15, 50, 150, 500, 1500, 5000, 10000};
   for (size_t i = 0; i < sizeof circuits / sizeof *circuits; i++) tell_series("circuits", circuits[i], grow(2, circuits[i], BUSY, suite, NULL));
   for (size_t i = 0; i < sizeof busy / sizeof *busy; i++) tell_series("busy-circuits", busy[i], grow(2, 10000, busy[i], suite, NULL));
@@ -391,7 +391,7 @@ static void measure_series(enum aead_suite suite) {
 
 /* ---- two shards ---- */
 
-enum { SHARD_TURNS = 400, SHARD_ROUNDS = 5 };
+enum { SHARD_TURNS = 200, SHARD_ROUNDS = 5 };
 
 struct shard_run { struct bench *bench; pthread_barrier_t *start; int core; double cells_a_second; };
 

@@ -27,12 +27,13 @@
 enum {
   BEFORE = 2,               /* neighbours 0 and 1 open circuits, the other two are where these go on to */
   SOCKETS = 12000, CIRCUITS = 100000, STREAMS_PER_CIRCUIT = 250,
+  FIRST_CIRCUITS = 300, FIRST_STREAMS = 10, /* before the counting: they fill the cache of cipher contexts, lease the first slabs */
   ASKED_AT_ONCE = LIMIT_CREATES_QUEUED_PER_LINK, DESTINATIONS = 2, PATIENCE_TURNS = 60000,
 };
 
 #define SETTLE (300 * MILLISECONDS) /* what was leased in a burst goes back */
 
-static const uint32_t ALL_STEPS[] = {1000, 3000, 10000, 30000, 100000};
+static const uint32_t ALL_STEPS[] = {300, 1000, 3000, 10000, 30000, 100000};
 static const uint32_t ONE_STEP[] = {10000};
 
 /* A link over a socket. */
@@ -53,6 +54,31 @@ struct lab {
   uint32_t taken_count;
   pid_t relay;
 };
+
+static char folder_to_remove[64];
+static volatile sig_atomic_t interrupted;
+
+/* However this program ends; the relay ends with it. */
+static void remove_folder(void) {
+  pid_t rm = folder_to_remove[0] == 0 ? -1 : fork();
+  if (rm == 0) {
+    execlp("rm", "rm", "-rf", "--", folder_to_remove, (char *)NULL);
+    _exit(1);
+  }
+  if (rm > 0) waitpid(rm, NULL, 0);
+}
+
+static void interrupt(int number) {
+  interrupted = number;
+}
+
+static void end_in_order(void) {
+  const struct sigaction action = {.sa_handler = interrupt};
+  sigaction(SIGINT, &action, NULL);
+  sigaction(SIGTERM, &action, NULL);
+  sigaction(SIGHUP, &action, NULL);
+  atexit(remove_folder);
+}
 
 static void require_at(bool ok, int line) {
   if (ok) return;
@@ -132,6 +158,7 @@ static void accept_all(struct lab *lab) {
 /* Everybody says and hears what there is; waits a moment if that was nothing. */
 static void turn(struct lab *lab) {
   bool moved = false;
+  if (interrupted != 0) exit(1);
   lab->peers.now = loop_now();
   accept_all(lab);
   for (uint32_t i = lab->first_wire; i < lab->wire_count; i++) {
@@ -185,7 +212,9 @@ static void make_network(struct lab *lab) {
   struct address nowhere = {.family = ADDRESS_IPV4, .bytes = {127, 0, 0, 1}, .port = 1};
   random_init(&random, (const uint8_t[RANDOM_SEED_BYTES]){1});
   snprintf(lab->path, sizeof lab->path, "/tmp/tunic-bench-XXXXXX");
-  require(mkdtemp(lab->path) != NULL && folder_open(lab->path, &lab->folder, NULL) == OUTCOME_OK);
+  require(mkdtemp(lab->path) != NULL);
+  memcpy(folder_to_remove, lab->path, sizeof folder_to_remove);
+  require(folder_open(lab->path, &lab->folder, NULL) == OUTCOME_OK);
   init_wish_authorities(&wishes, 1, &nowhere);
   require(init_network(lab->folder, &wishes, launch_date(), &random, &lab->file, NULL) == OUTCOME_OK);
   peers_init(&lab->peers, lab->file.id);
@@ -210,12 +239,6 @@ static void remove_network(struct lab *lab) {
   for (int i = 0; i < PEER_NEIGHBOURS; i++) close(lab->listeners[i]);
   for (int i = 0; i < DESTINATIONS; i++) close(lab->destinations[i]);
   peers_wipe(&lab->peers);
-  pid_t rm = fork();
-  if (rm == 0) {
-    execlp("rm", "rm", "-rf", "--", lab->path, (char *)NULL);
-    _exit(1);
-  }
-  require(rm > 0 && waitpid(rm, NULL, 0) == rm);
 }
 
 /* ---- the relay ---- */
@@ -253,7 +276,7 @@ static void stop_relay(struct lab *lab) {
   require(waitpid(lab->relay, NULL, 0) == lab->relay);
   lab->wire_count = lab->first_wire = lab->taken_count = 0;
   lab->peers.opened = lab->peers.extended = lab->peers.connected = lab->peers.closed = 0;
-  memset(lab->circuits, 0, CIRCUITS * sizeof *lab->circuits);
+  memset(lab->circuits, 0, (FIRST_CIRCUITS + CIRCUITS) * sizeof *lab->circuits);
 }
 
 static double resident_bytes(const struct lab *lab) {
@@ -322,10 +345,10 @@ static void measure_circuits(struct lab *lab, const uint32_t *steps, size_t coun
   turn_for(lab, SETTLE);
   if (!series) printf("idle_relay_resident_MB %.1f\n", resident_bytes(lab) / 1e6);
   call_from_neighbours(lab);
-  grow_circuits(lab, 100, true); /* all links are open, and the first slabs are leased */
+  grow_circuits(lab, FIRST_CIRCUITS, true);
   double before = resident_bytes(lab);
   for (size_t i = 0; i < count; i++) {
-    grow_circuits(lab, steps[i], true);
+    grow_circuits(lab, FIRST_CIRCUITS + steps[i], true);
     tell("circuits", steps[i], before, resident_bytes(lab), series);
   }
   stop_relay(lab);
@@ -346,11 +369,11 @@ static void grow_streams(struct lab *lab, uint32_t wanted) {
 
 static void measure_streams(struct lab *lab, const uint32_t *steps, size_t count, bool series) {
   begin_neighbours(lab);
-  grow_circuits(lab, steps[count - 1] / STREAMS_PER_CIRCUIT + 1, false);
-  grow_streams(lab, 50);
+  grow_circuits(lab, (FIRST_STREAMS + steps[count - 1]) / STREAMS_PER_CIRCUIT + 1, false);
+  grow_streams(lab, FIRST_STREAMS);
   double before = resident_bytes(lab);
   for (size_t i = 0; i < count; i++) {
-    grow_streams(lab, steps[i]);
+    grow_streams(lab, FIRST_STREAMS + steps[i]);
     tell("streams", steps[i], before, resident_bytes(lab), series);
   }
   stop_relay(lab);
@@ -378,15 +401,16 @@ int main(int argc, char **argv) {
   const uint32_t *steps = series ? ALL_STEPS : ONE_STEP;
   const char *slash = strrchr(argv[0], '/');
   require(crypto_start() && slash != NULL);
+  end_in_order();
   snprintf(lab.relay_program, sizeof lab.relay_program, "%.*s/../../tunic-relay", (int)(slash - argv[0]), argv[0]);
-  lab.circuits = calloc(CIRCUITS, sizeof *lab.circuits);
+  lab.circuits = calloc(FIRST_CIRCUITS + CIRCUITS, sizeof *lab.circuits);
   lab.wires = calloc(SOCKETS, sizeof *lab.wires);
   lab.taken = calloc(SOCKETS, sizeof *lab.taken);
   require(lab.circuits != NULL && lab.wires != NULL && lab.taken != NULL);
   make_network(&lab);
-  measure_circuits(&lab, steps, series ? 5 : 1, series);
-  measure_streams(&lab, steps, series ? 3 : 1, series);
-  measure_links(&lab, series ? steps : (const uint32_t[]){1000}, series ? 2 : 1, series);
+  measure_circuits(&lab, steps, series ? 6 : 1, series);
+  measure_streams(&lab, steps, series ? 4 : 1, series);
+  measure_links(&lab, series ? steps : (const uint32_t[]){1000}, series ? 4 : 1, series);
   remove_network(&lab);
   free(lab.circuits);
   free(lab.wires);

@@ -11,10 +11,9 @@ enum { RELAYS = 10000, AUTHORITIES = 4, VOTES = 3 };
 
 struct described { uint8_t identity[IDENTITY_BYTES]; char *text; size_t len; };
 
+/* Processor time: what others run meanwhile is no cost of ours. */
 static double now_ms(void) {
-  struct timespec time;
-  timespec_get(&time, TIME_UTC);
-  return (double)time.tv_sec * 1e3 + (double)time.tv_nsec / 1e6;
+  return (double)clock() * 1e3 / CLOCKS_PER_SEC;
 }
 
 static void make_seed(uint8_t ret[32], uint8_t kind, uint32_t number) {
