@@ -226,12 +226,14 @@ $(BENCHES): $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(LIBRARY)
 $(BUILD)/tests/forwarder $(BUILD)/tests/wan: $(BUILD)/tests/%: $(BUILD)/tests/bench/%.o
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pie -o $@ $<
 bench:
-	@$(MAKE) --no-print-directory -j2 all $(BENCHES) $(WEB_SERVER) >&2
+	@$(MAKE) --no-print-directory -j2 all >&2
+	@$(MAKE) --no-print-directory -j2 $(BENCHES) $(WEB_SERVER) >&2
 	@for bench in $(BENCHES); do $$bench || exit 1; done
 	@BUILD=$(BUILD) tests/bench/shards.py
 	@BUILD=$(BUILD) tests/bench/network.py
 bench-growth:
-	@$(MAKE) --no-print-directory -j2 all $(BENCHES) >&2
+	@$(MAKE) --no-print-directory -j2 all >&2
+	@$(MAKE) --no-print-directory -j2 $(BENCHES) >&2
 	@BUILD=$(BUILD) tests/bench/growth.py specs/measured
 bench-peers:
 	@$(MAKE) --no-print-directory -j2 all $(BUILD)/tests/forwarder $(WEB_SERVER) >&2
