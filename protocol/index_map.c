@@ -33,6 +33,14 @@ static uint32_t hash_of(const struct index_map *map, uint64_t key) {
   return (uint32_t)out[0] | (uint32_t)out[1] << 8 | (uint32_t)out[2] << 16 | (uint32_t)out[3] << 24;
 }
 
+uint64_t index_map_key(const struct index_map *map, const void *bytes, size_t len) {
+  uint8_t out[crypto_shorthash_BYTES];
+  uint64_t key = 0;
+  crypto_shorthash(out, bytes, len, map->secret);
+  for (int i = 0; i < 8; i++) key |= (uint64_t)out[i] << 8 * i;
+  return key;
+}
+
 /* Where the key is, or else the free entry at its run's end. A quarter of the entries is free, so it ends. */
 static uint32_t find(const struct index_entry *entries, uint32_t capacity, uint32_t hash, uint64_t key) {
   uint32_t at = hash & (capacity - 1);

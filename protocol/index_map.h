@@ -18,6 +18,8 @@ struct index_map {
 /* secret: fresh random bytes of the node. */
 void index_map_init(struct index_map *, const uint8_t secret[16], uint32_t limit);
 void index_map_wipe(struct index_map *);
+/* The key that stands for something longer than a key: equal for no two that anybody could choose. */
+uint64_t index_map_key(const struct index_map *, const void *bytes, size_t len);
 /* False at the limit or without memory; an existing key's value is replaced. */
 bool index_map_put(struct index_map *, uint64_t key, uint64_t value);
 bool index_map_get(const struct index_map *, uint64_t key, uint64_t *ret_value);

@@ -34,9 +34,12 @@ static bool draw_connection(struct shard *shard, struct exit_stream *stream) {
   return true;
 }
 
-static uint64_t place_key(const struct address *address) {
-  uint64_t high = address->family == ADDRESS_IPV4 ? get_u32(address->bytes) : get_u64(address->bytes) ^ get_u64(address->bytes + 8);
-  return high << 16 ^ address->port;
+/* Of every byte: else a relay could listen where all exits take a destination of its choice for it, and refuse that one. */
+static uint64_t place_key(const struct shard *shard, const struct address *address) {
+  uint8_t place[1 + sizeof address->bytes + 2] = {address->family};
+  memcpy(place + 1, address->bytes, sizeof address->bytes);
+  put_u16(place + 1 + sizeof address->bytes, address->port);
+  return index_map_key(&shard->places, place, sizeof place);
 }
 
 void exit_learn_places(struct shard *shard) {
@@ -46,8 +49,8 @@ void exit_learn_places(struct shard *shard) {
   index_map_init(&shard->places, secret, 2 * LIMIT_RELAYS);
   for (uint32_t i = 0; i < consensus_count(shard->consensus); i++) {
     const struct relay_entry *entry = consensus_at(shard->consensus, i);
-    index_map_put(&shard->places, place_key(&entry->address), 1);
-    if (entry->other.family != ADDRESS_NONE) index_map_put(&shard->places, place_key(&entry->other), 1);
+    index_map_put(&shard->places, place_key(shard, &entry->address), 1);
+    if (entry->other.family != ADDRESS_NONE) index_map_put(&shard->places, place_key(shard, &entry->other), 1);
   }
 }
 
@@ -56,7 +59,7 @@ static bool may_connect(const struct shard *shard, const struct address *address
   uint64_t value;
   struct address reached = exit_policy_reaches(address);
   if (!exit_policy_may_connect(shard->config.policy, address)) return false;
-  return address_is_private(&reached) || !index_map_get(&shard->places, place_key(&reached), &value);
+  return address_is_private(&reached) || !index_map_get(&shard->places, place_key(shard, &reached), &value);
 }
 
 /* [STREAM-4] Allowed addresses, in the order in which they came; ret_cause: why none. */

@@ -40,14 +40,15 @@ struct neighbour *neighbour_accept(struct shard *shard, instant now, const struc
   return neighbour;
 }
 
-static uint64_t neighbour_key(const uint8_t identity[IDENTITY_BYTES]) {
-  return get_u64(identity);
+/* Of the whole identity: its first bytes alone could be had by two relays that then cost each other their links. */
+static uint64_t neighbour_key(const struct shard *shard, const uint8_t identity[IDENTITY_BYTES]) {
+  return index_map_key(&shard->neighbours, identity, IDENTITY_BYTES);
 }
 
 struct neighbour *neighbour_reach(struct shard *shard, instant now, const struct relay_entry *entry) {
   uint64_t slot;
   struct id id;
-  if (index_map_get(&shard->neighbours, neighbour_key(entry->identity), &slot)) {
+  if (index_map_get(&shard->neighbours, neighbour_key(shard, entry->identity), &slot)) {
     struct shard_connection *connection = id_table_at(&shard->connections, (uint32_t)slot, &id);
     struct neighbour *known = connection == NULL ? NULL : connection->neighbour;
     if (known != NULL && !known->retiring && now < known->retire_at && memcmp(known->identity, entry->identity, IDENTITY_BYTES) == 0)
@@ -63,7 +64,7 @@ struct neighbour *neighbour_reach(struct shard *shard, instant now, const struct
   /* A link takes no new circuits after a random half to whole day, so that nothing lasts for ever. */
   neighbour->retire_at =
       instant_after(now, RETIRE_AFTER_HOURS * HOURS + random_below(&shard->random, RETIRE_SPREAD_HOURS * HOURS));
-  index_map_put(&shard->neighbours, neighbour_key(entry->identity), neighbour->connection.slot);
+  index_map_put(&shard->neighbours, neighbour_key(shard, entry->identity), neighbour->connection.slot);
   struct effect effect = {
       .kind = EFFECT_CONNECT, .id = neighbour->connection, .connection = CONNECTION_LINK, .address = entry->address};
   shard_effect(shard, &effect);
@@ -204,7 +205,7 @@ void neighbour_timer(struct shard *shard, struct neighbour *neighbour, instant n
 
 void neighbour_free(struct shard *shard, struct neighbour *neighbour) {
   uint64_t slot;
-  uint64_t key = neighbour_key(neighbour->identity);
+  uint64_t key = neighbour_key(shard, neighbour->identity);
   if (!neighbour->accepted && index_map_get(&shard->neighbours, key, &slot) && slot == neighbour->connection.slot)
     index_map_remove(&shard->neighbours, key);
   timer_heap_cancel(&shard->timers, &neighbour->timer);

@@ -86,7 +86,7 @@ struct shard {
   struct trunk_pool trunks;
   struct id_table connections, hops;
   struct index_map places;              /* where the relays of the consensus listen: exits do not connect there */
-  struct index_map neighbours, streams; /* by identity's first bytes: slot; by hop slot and number: address */
+  struct index_map neighbours, streams; /* by identity: slot; by hop slot and number: address */
   struct timer_heap timers;
   struct timer figures_timer;
   struct effect_queue effects;

@@ -64,6 +64,30 @@ Test(exit_places, nor_by_its_ipv4_address_within_ipv6) {
   bench_free(scene.bench);
 }
 
+static struct target ipv6(const uint8_t bytes[16], uint16_t port) {
+  struct target target = {.kind = TARGET_IPV6, .port = port};
+  memcpy(target.address, bytes, 16);
+  return target;
+}
+
+/* Else a relay that chooses its address well would keep every exit from a destination of its choice. */
+Test(exit_places, nor_by_its_second_address_and_no_other_place_is_taken_for_it) {
+  struct scene scene = scene_new();
+  const struct address *place = &scene.bench->other;
+  struct target target = ipv6(place->bytes, place->port);
+  cr_assert_eq(begin(&scene, &target), OUTCOME_REFUSED_BY_POLICY);
+  for (int i = 2; i < 8; i++) { /* a bit in both halves, and one that 16 bits of a port push out */
+    target = ipv6(place->bytes, place->port);
+    target.address[i] ^= 1;
+    target.address[i + 8] ^= 1;
+    cr_assert_eq(begin(&scene, &target), OUTCOME_OK, "byte %d", i);
+  }
+  target = ipv6(place->bytes, place->port);
+  target.address[1] ^= 1;
+  cr_assert_eq(begin(&scene, &target), OUTCOME_OK);
+  bench_free(scene.bench);
+}
+
 Test(exit_places, nor_by_a_name_that_resolves_to_it) {
   struct target target = {.kind = TARGET_NAME, .name_len = 4, .name = "a.bc"};
   struct scene scene = scene_new();

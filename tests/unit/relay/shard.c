@@ -508,3 +508,17 @@ Test(shard, a_client_that_creates_without_end_runs_out_of_tokens_and_a_relay_doe
   cr_assert_eq(flood(END_CLIENT), 1000);
   cr_assert_eq(flood(END_FIRST_NODE), 1100);
 }
+
+/* All relays of the bench have identities that begin alike. */
+Test(shard, a_relay_whose_identity_resembles_another_s_costs_it_no_link) {
+  struct bench *bench = bench_new();
+  bench_link(bench, END_FIRST_NODE);
+  const int to[] = {END_NEXT, END_SECOND_NODE, END_NEXT};
+  for (int i = 0; i < 3; i++) {
+    struct bench_circuit *circuit = bench_open(bench, END_FIRST_NODE, 1);
+    bench_extend(bench, circuit, bench->identities[to[i]]);
+    bench_run(bench);
+    cr_assert_eq(bench_heard(circuit, MESSAGE_EXTENDED), to[i] == END_NEXT, "circuit %d", i); /* the second node does not listen */
+  }
+  bench_free(bench);
+}
