@@ -58,7 +58,8 @@ static bool take_eof(struct client *client, struct client_stream *stream, instan
 static bool take_credit(struct client *client, struct client_stream *stream, instant now, const struct message *message) {
   uint64_t allowed = get_u64(message->body);
   if (!stream->answered || stream->only_resolve) return false;
-  if (allowed < stream->allowed || allowed - stream->sent > LIMIT_CIRCUIT_STREAM_CREDIT) return false; /* [STREAM-5] */
+  /* [STREAM-5] Credit that says nothing would be said for whoever counts cells on the way. */
+  if (allowed < stream->allowed + LIMIT_EXIT_FIRST_CREDIT / 4 || allowed - stream->sent > LIMIT_EXIT_CREDIT) return false;
   stream->allowed = allowed;
   client_stream_pump(client, stream, now);
   client_stream_ready(client, stream);

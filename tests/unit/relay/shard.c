@@ -166,15 +166,28 @@ static void end_twice(struct scene *scene) {
 
 static void credit_goes_back(struct scene *scene) {
   bench_begin_open(scene->bench, scene->victim, 1);
-  say_credit(scene, 1, LIMIT_CLIENT_FIRST_CREDIT + 5);
+  say_credit(scene, 1, 2 * LIMIT_CLIENT_FIRST_CREDIT);
   bench_run(scene->bench);
   cr_assert_not(scene->victim->closed);
-  say_credit(scene, 1, LIMIT_CLIENT_FIRST_CREDIT + 4);
+  say_credit(scene, 1, 2 * LIMIT_CLIENT_FIRST_CREDIT - 1);
+}
+
+static void credit_that_says_nothing_new(struct scene *scene) {
+  bench_begin_open(scene->bench, scene->victim, 1);
+  say_credit(scene, 1, LIMIT_CLIENT_FIRST_CREDIT);
+}
+
+static void credit_by_a_byte(struct scene *scene) {
+  bench_begin_open(scene->bench, scene->victim, 1);
+  say_credit(scene, 1, LIMIT_CLIENT_FIRST_CREDIT + 1);
 }
 
 static void credit_without_end(struct scene *scene) {
   bench_begin_open(scene->bench, scene->victim, 1);
-  say_credit(scene, 1, LIMIT_CIRCUIT_STREAM_CREDIT + 1);
+  say_credit(scene, 1, LIMIT_CLIENT_CREDIT);
+  bench_run(scene->bench);
+  cr_assert_not(scene->victim->closed, "as much as a client ever promises");
+  say_credit(scene, 1, LIMIT_CLIENT_CREDIT + LIMIT_CLIENT_FIRST_CREDIT);
 }
 
 static void credit_for_a_lookup(struct scene *scene) {
@@ -259,6 +272,8 @@ static const struct fault {
     {"EOF twice", 2, eof_twice, OUTCOME_PROTOCOL_VIOLATION},
     {"END twice", 2, end_twice, OUTCOME_PROTOCOL_VIOLATION},
     {"credit that goes back", 2, credit_goes_back, OUTCOME_PROTOCOL_VIOLATION},
+    {"credit that says nothing new", 2, credit_that_says_nothing_new, OUTCOME_PROTOCOL_VIOLATION},
+    {"credit by a byte", 2, credit_by_a_byte, OUTCOME_PROTOCOL_VIOLATION},
     {"credit without end", 2, credit_without_end, OUTCOME_PROTOCOL_VIOLATION},
     {"credit for a lookup", 2, credit_for_a_lookup, OUTCOME_PROTOCOL_VIOLATION},
     {"an unknown command", 2, unknown_command, OUTCOME_PROTOCOL_VIOLATION},
@@ -362,7 +377,7 @@ static void cells_beyond_their_credit(struct scene *scene) {
   bench_begin_open(scene->bench, scene->victim, 1);
   scene->victim->side.out.limit = scene->victim->side.out.sent + LIMIT_CREDIT_FIRST_MAX + 64;
   scene->victim->side.out.window = 2 * LIMIT_WINDOW_MOST;
-  for (int i = 0; i < LIMIT_CREDIT_FIRST_MAX + 64; i++) say_credit(scene, 1, LIMIT_CLIENT_FIRST_CREDIT);
+  for (int i = 0; i < LIMIT_CREDIT_FIRST_MAX + 64; i++) say(scene, MESSAGE_DATA, 1, "x", 1);
   bench_push_in(scene->bench, END_FIRST_NODE);
 }
 
