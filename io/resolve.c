@@ -4,10 +4,12 @@
 #include <event2/event.h>
 #include <event2/util.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "io/system_address.h"
+#include "protocol/limits.h"
 #include "protocol/list.h"
 
 struct resolver {
@@ -16,6 +18,7 @@ struct resolver {
   struct evdns_base *dns;
   struct loop_timer *timer; /* for the lookup that has waited longest */
   struct list lookups;      /* all wait equally long, so in the order of their deadlines */
+  uint32_t count;           /* of lookups that are not freed yet */
 };
 
 /* Freed when libevent is done with it, which may be after it was answered. */
@@ -64,6 +67,7 @@ static void answered(int error, struct evutil_addrinfo *found, void *context) {
   enum outcome outcome = outcome_of(error);
   if (outcome == OUTCOME_OK && count == 0) outcome = OUTCOME_NAME_NOT_FOUND;
   if (list_contains_node(&lookup->node)) answer(lookup, outcome, addresses, outcome == OUTCOME_OK ? count : 0);
+  lookup->resolver->count--;
   free(lookup);
 }
 
@@ -111,7 +115,9 @@ struct resolver *resolver_new(struct loop *loop, const struct resolver_config *c
   (void)evdns_base_load_hosts(resolver->dns, config->hosts == NULL ? "/etc/hosts" : config->hosts);
   read_configuration(resolver);
   evdns_base_set_option(resolver->dns, "timeout:", "3");
-  evdns_base_set_option(resolver->dns, "max-inflight:", "256");
+  char inflight[16]; /* a question for each family: slow names must not keep the others' waiting */
+  snprintf(inflight, sizeof inflight, "%d", 2 * LIMIT_LOOKUPS_PER_SHARD);
+  evdns_base_set_option(resolver->dns, "max-inflight:", inflight);
   evdns_base_set_option(resolver->dns, "getaddrinfo-allow-skew:", "1");
   return resolver;
 }
@@ -128,11 +134,13 @@ void resolver_free(struct resolver *resolver) {
 
 void resolver_ask(struct resolver *resolver, struct id id, const char *name) {
   static const struct evutil_addrinfo HINTS = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_protocol = IPPROTO_TCP};
-  struct lookup *lookup = calloc(1, sizeof *lookup);
+  bool is_full = resolver->count >= LIMIT_LOOKUPS_PER_SHARD; /* [STREAM-20] */
+  struct lookup *lookup = is_full ? NULL : calloc(1, sizeof *lookup);
   if (lookup == NULL) {
-    resolver->config.callback(resolver->config.context, id, OUTCOME_NO_MEMORY, NULL, 0);
+    resolver->config.callback(resolver->config.context, id, is_full ? OUTCOME_TOO_BUSY : OUTCOME_NO_MEMORY, NULL, 0);
     return;
   }
+  resolver->count++;
   instant now = loop_now();
   *lookup = (struct lookup){.resolver = resolver, .id = id, .deadline = instant_after(now, resolver->config.wait)};
   list_append(&resolver->lookups, &lookup->node);

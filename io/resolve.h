@@ -13,7 +13,7 @@ enum { RESOLVE_ADDRESSES_MAX = 8 };
 
 struct resolver; /* opaque */
 
-/* OK with 1 to RESOLVE_ADDRESSES_MAX different addresses, ports 0; NAME_NOT_FOUND or NAME_LOOKUP_FAILED without any. */
+/* OK with 1 to RESOLVE_ADDRESSES_MAX different addresses, ports 0; NAME_NOT_FOUND, NAME_LOOKUP_FAILED or TOO_BUSY without any. */
 typedef void resolve_callback(void *context, struct id, enum outcome, const struct address *addresses, uint32_t count);
 
 struct resolver_config {

@@ -46,6 +46,8 @@ enum {
 enum {
   LIMIT_STREAMS_PER_CIRCUIT = 512,
   LIMIT_STREAMS_PER_SHARD = 65536,
+  LIMIT_LOOKUPS_PER_CIRCUIT = 128, /* names that an exit looks up at a time */
+  LIMIT_LOOKUPS_PER_SHARD = 4096,
   LIMIT_CLIENT_STREAMS = 8192,
   LIMIT_CLIENT_CIRCUITS = 2048,
   LIMIT_EXIT_FIRST_CREDIT = 64 * 1024, /* bytes a client may send behind BEGIN, unasked */
@@ -95,6 +97,7 @@ static_assert(MESSAGE_HEADER_BYTES + MESSAGE_STREAM_BYTES + 2 + TARGET_MAX_BYTES
 static_assert(2 + CELL_BYTES + AEAD_TAG_BYTES <= 1440 - 12, "a record of one cell fits one IPv6 TCP segment");
 static_assert(LINK_RECORD_MAX_BYTES <= 16 * 1024, "a record is at most 16 KiB");
 static_assert(LIMIT_CREDIT_FIRST <= LIMIT_WINDOW_LEAST, "the first cells never wait for a report");
+static_assert(LIMIT_LOOKUPS_PER_CIRCUIT * 16 <= LIMIT_LOOKUPS_PER_SHARD, "no few circuits keep the others from names");
 static_assert(LIMIT_WINDOW_MOST <= LIMIT_CREDIT_MAX, "limits never hold a full window back");
 
 #endif

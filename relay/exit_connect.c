@@ -96,11 +96,13 @@ static void connect_or_end(struct shard *shard, struct exit_stream *stream, inst
 
 static void resolve(struct shard *shard, struct exit_stream *stream, instant now, const struct target *target) {
   struct effect effect = {.kind = EFFECT_RESOLVE};
-  if (!draw_connection(shard, stream)) {
-    exit_stream_end(shard, stream, now, OUTCOME_LIMIT_REACHED);
+  bool is_busy = stream->hop->lookups >= LIMIT_LOOKUPS_PER_CIRCUIT; /* [STREAM-20] */
+  if (is_busy || !draw_connection(shard, stream)) {
+    exit_stream_end(shard, stream, now, is_busy ? OUTCOME_TOO_BUSY : OUTCOME_LIMIT_REACHED);
     return;
   }
   stream->state = STREAM_RESOLVING;
+  stream->hop->lookups++;
   effect.id = stream->connection;
   memcpy(effect.name, target->name, (size_t)target->name_len + 1);
   shard_effect(shard, &effect);
@@ -157,6 +159,7 @@ void exit_resolved(struct shard *shard, struct exit_stream *stream, instant now,
   /* The lookup's name is used up: a connection gets its own. */
   id_table_remove(&shard->connections, stream->connection);
   stream->connection = ID_NONE;
+  stream->hop->lookups--;
   if (event->outcome != OUTCOME_OK) {
     exit_stream_end(shard, stream, now, event->outcome);
   } else if (stream->only_resolve) {

@@ -47,7 +47,7 @@ struct hop {
   uint8_t place;
   bool has_layers, extending, extended, closing;
   uint8_t padding_taken;
-  uint16_t last_stream, stream_count;
+  uint16_t last_stream, stream_count, lookups; /* lookups: streams whose name is being looked up */
   struct cell *request;       /* a CREATE that waits: for work, or for a link */
   struct neighbour *create_from; /* whose queue it waits in for work; else NULL */
   struct list_node waits, dead;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "io/system_address.h"
+#include "protocol/limits.h"
 #include "tests/unit/io/loopback.h"
 
 /* A name server that the test steps: answers A and AAAA of known names, NXDOMAIN for "none.", silence for "silent.". */
@@ -188,6 +189,33 @@ Test(resolve, what_is_asked_when_it_ends_is_not_answered_and_nothing_leaks) {
   loop_wait(scene.loop, 1 * MILLISECONDS);
   scene_end(&scene);
   cr_assert_eq(scene.asked.count, 0);
+  close(server.fd);
+}
+
+/* Names whose servers never answer, asked for by streams that then go away: lookups outlive them. */
+Test(resolve, no_more_lookups_are_under_way_than_their_limit) {
+  struct scene scene;
+  struct name_server server;
+  with_server(&scene, &server, 2 * SECONDS);
+  for (uint32_t i = 1; i <= LIMIT_LOOKUPS_PER_SHARD; i++) resolver_ask(scene.resolver, (struct id){i, 1}, "silent.example");
+  cr_assert_eq(scene.asked.count, 0);
+  resolver_ask(scene.resolver, (struct id){9, 9}, "www.example");
+  cr_assert_eq(scene.asked.count, 1, "one more is refused at once");
+  cr_assert(id_equal(scene.asked.id, (struct id){9, 9}));
+  cr_assert_eq(scene.asked.outcome, OUTCOME_TOO_BUSY);
+  for (instant limit = instant_after(loop_now(), LOOPBACK_HANG); scene.asked.count <= LIMIT_LOOKUPS_PER_SHARD && loop_now() < limit;)
+    loop_wait(scene.loop, 2 * MILLISECONDS);
+  cr_assert_eq(scene.asked.count, 1 + LIMIT_LOOKUPS_PER_SHARD, "the others come to their end");
+  for (int asked = -1; asked != server.asked;) {
+    asked = server.asked;
+    server_step(&server); /* reads what waits for it, and is silent */
+  }
+  scene.asked.count = 0;
+  loop_wait(scene.loop, 2 * MILLISECONDS);
+  resolver_ask(scene.resolver, (struct id){5, 6}, "www.example");
+  until_answered(&scene, &server);
+  cr_assert_eq(scene.asked.outcome, OUTCOME_OK, "and there is room again: %s", outcome_name(scene.asked.outcome));
+  scene_end(&scene);
   close(server.fd);
 }
 

@@ -125,3 +125,29 @@ Test(exit_places, a_name_tells_no_private_address) {
   cr_assert_eq(bench_ended(scene.circuit, 1), OUTCOME_NAME_NOT_FOUND);
   bench_free(scene.bench);
 }
+
+static void resolve(struct scene *scene, uint16_t stream) {
+  static const uint8_t target[] = {0, 0, TARGET_NAME, 4, 'a', '.', 'b', 'c'};
+  bench_message(scene->bench, scene->circuit, MESSAGE_RESOLVE, stream, target, sizeof target);
+  bench_run(scene->bench);
+}
+
+Test(exit_places, a_circuit_has_so_many_lookups_at_a_time) {
+  struct scene scene = scene_new();
+  uint16_t stream = 1;
+  for (; stream <= LIMIT_LOOKUPS_PER_CIRCUIT; stream++) resolve(&scene, stream);
+  cr_assert_eq(bench_heard(scene.circuit, MESSAGE_END), 0);
+  struct event answer = {.kind = EVENT_RESOLVED, .id = scene.bench->stream, .outcome = OUTCOME_NAME_NOT_FOUND};
+  resolve(&scene, stream);
+  cr_assert_eq(bench_ended(scene.circuit, stream), OUTCOME_TOO_BUSY, "one more is refused, and costs the circuit nothing");
+  bench_event(scene.bench, &answer);
+  bench_run(scene.bench);
+  resolve(&scene, ++stream);
+  cr_assert_eq(bench_ended(scene.circuit, stream), 0, "where one was answered there is room");
+  bench_message(scene.bench, scene.circuit, MESSAGE_END, 1, &(uint8_t){OUTCOME_DONE}, 1);
+  resolve(&scene, ++stream);
+  cr_assert_eq(bench_ended(scene.circuit, stream), 0, "and where one is no longer wanted");
+  resolve(&scene, ++stream);
+  cr_assert_eq(bench_ended(scene.circuit, stream), OUTCOME_TOO_BUSY);
+  bench_free(scene.bench);
+}
