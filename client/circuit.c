@@ -150,7 +150,8 @@ void circuit_send_message(struct client *client, struct circuit *circuit, instan
 static bool take_closed(struct client *client, struct circuit *circuit, instant now, const struct message *message) {
   enum outcome cause;
   if (!outcome_from_code(message->body[0], &cause)) return false;
-  circuit->cause = is_wanted(cause) || cause == OUTCOME_OK ? OUTCOME_CIRCUIT_CLOSED : cause;
+  bool is_told = outcome_is_of_hop(cause) && cause != OUTCOME_OK && !is_wanted(cause); /* [OUT-8] */
+  circuit->cause = is_told ? cause : OUTCOME_CIRCUIT_CLOSED;
   circuit_close(client, circuit, now, circuit->cause);
   return true;
 }

@@ -76,7 +76,7 @@ static bool another_exit_may_do(enum outcome cause) {
 /* Before the stream was connected. */
 static void take_refusal(struct client *client, struct client_stream *stream, const struct circuit_hop *exit, instant now,
                          enum outcome cause) {
-  if (cause == OUTCOME_DONE || cause == OUTCOME_OK) cause = OUTCOME_CONNECTION_RESET;
+  if (cause == OUTCOME_DONE || cause == OUTCOME_OK || !outcome_is_of_hop(cause)) cause = OUTCOME_CONNECTION_RESET; /* [OUT-8] */
   if (!another_exit_may_do(cause) || stream->tried.count == PATH_AVOIDED_MAX) {
     client_stream_fail(client, stream, now, cause);
     return;

@@ -52,6 +52,11 @@ bool outcome_from_code(uint8_t code, enum outcome *ret) {
   return true;
 }
 
+bool outcome_is_of_hop(enum outcome outcome) {
+  if (outcome == OUTCOME_NO_MEMORY || outcome == OUTCOME_SYSTEM_FAILED) return true;
+  return outcome <= OUTCOME_CONGESTED && outcome != OUTCOME_NO_EXIT_FOR_PORT;
+}
+
 bool outcome_from_name(const char *name, enum outcome *ret) {
   for (size_t i = 0; i < ENTRY_COUNT; i++) {
     if (!ENTRIES[i].name || strcmp(ENTRIES[i].name, name) != 0) continue;

@@ -79,6 +79,8 @@ int outcome_exit_code(enum outcome);
 uint8_t outcome_socks_reply(enum outcome);
 /* [OUT-2] From the wire: false if no outcome has this code. */
 bool outcome_from_code(uint8_t code, enum outcome *ret);
+/* [OUT-8] What a hop can know of a circuit or a destination. All else is about who hears it. */
+bool outcome_is_of_hop(enum outcome);
 bool outcome_from_name(const char *name, enum outcome *ret);
 
 #endif

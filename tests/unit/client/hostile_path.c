@@ -43,6 +43,7 @@ void hostile_path_init(struct hostile_path *path) {
   memset(path, 0, sizeof *path);
   path->now = 1000 * SECONDS;
   path->circuits_most = HOSTILE_CIRCUITS_MAX;
+  path->hops_most = 3;
   memset(path->secret, 9, sizeof path->secret);
   path->file = (struct network_file){.serial = 1, .authority_count = 1};
   network_timing_production(&path->file.timing);
@@ -126,7 +127,7 @@ static bool answer(struct hostile_path *path, struct hostile_circuit *circuit, c
   memcpy(binding.identity, identity, IDENTITY_BYTES);
   x25519_public(key, path->secret);
   random_bytes(&path->random, random, sizeof random);
-  if (path->silent || circuit->built == 3 || !circuit_handshake_answer(&binding, path->secret, key, request, random, reply, &keys)) return false;
+  if (path->silent || circuit->built == path->hops_most || !circuit_handshake_answer(&binding, path->secret, key, request, random, reply, &keys)) return false;
   if (path->lies) reply[5] ^= 1;
   onion_layer_init(&circuit->open[circuit->built], AEAD_CHACHA20_POLY1305, circuit->built, ONION_FORWARD, keys.forward);
   onion_layer_init(&circuit->seal[circuit->built], AEAD_CHACHA20_POLY1305, circuit->built, ONION_BACKWARD, keys.backward);

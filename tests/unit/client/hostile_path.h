@@ -41,6 +41,7 @@ struct hostile_path {
   uint8_t secret[X25519_BYTES], guard[IDENTITY_BYTES];
   struct hostile_circuit circuits[HOSTILE_CIRCUITS_MAX];
   int circuits_most;      /* the rest is refused */
+  uint8_t hops_most;      /* that answer on a circuit */
   bool silent;            /* answers no CREATE and no EXTEND */
   bool lies;              /* answers with a reply that no key made */
   uint32_t links;         /* made since the beginning */
