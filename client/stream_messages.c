@@ -28,13 +28,22 @@ static bool take_connected(struct client *client, struct client_stream *stream, 
   return true;
 }
 
+/* [SOCKS-7] An exit that connects to no private address has none to tell: the application would go there by itself. NULL: none is left. */
+static const struct address *first_believed(const struct circuit *circuit, const struct address *addresses, size_t count) {
+  for (size_t i = 0; i < count; i++)
+    if (circuit->exit.allows_private || !address_is_private(&addresses[i])) return &addresses[i];
+  return NULL;
+}
+
 /* [STREAM-10] END follows; only then the application is told. */
 static bool take_resolved(struct client_stream *stream, const struct message *message) {
   struct address addresses[RESOLVED_ADDRESSES_MAX];
   size_t count;
   if (stream->answered || !stream->only_resolve || !resolved_decode(message->body, message->len, addresses, &count)) return false;
   stream->answered = true;
-  if (!is_deaf(stream)) socks_answer(stream->socks, OUTCOME_OK, &addresses[0]);
+  if (is_deaf(stream)) return true;
+  const struct address *address = first_believed(stream->circuit, addresses, count);
+  socks_answer(stream->socks, address != NULL ? OUTCOME_OK : OUTCOME_NAME_NOT_FOUND, address);
   return true;
 }
 

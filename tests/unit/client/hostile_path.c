@@ -157,11 +157,20 @@ static void take_extend(struct hostile_path *path, struct hostile_circuit *circu
   hostile_path_say(path, circuit, last, ONION_FOR_YOU, content, sizeof content);
 }
 
+static void note_host(struct hostile_path *path, struct hostile_circuit *circuit, const struct message *message) {
+  struct target target;
+  bool begins = message->command == MESSAGE_BEGIN && target_decode(message->body, message->len, &target) && target.kind == TARGET_NAME;
+  if (!begins) return;
+  circuit->hosts |= UINT32_C(1) << (target.name[0] & 31);
+  path->hosts_heard++;
+}
+
 static void take_content(struct hostile_path *path, struct hostile_circuit *circuit, uint8_t place, const uint8_t *content) {
   struct message_reader reader;
   struct message message;
   message_reader_init(&reader, content, (size_t)ONION_CONTENT(place), false);
   while (message_read(&reader, &message)) {
+    note_host(path, circuit, &message);
     if (message.command == MESSAGE_EXTEND) take_extend(path, circuit, &message);
     if (message.command >= MESSAGE_FIRST_STREAM_COMMAND) circuit->used = true;
     if (message.command == MESSAGE_DATA) circuit->data += message.len;

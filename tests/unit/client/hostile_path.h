@@ -17,6 +17,7 @@ struct hostile_circuit {
   struct onion_layer open[3], seal[3];
   uint8_t built;
   bool used; /* a stream began on it */
+  uint32_t hosts; /* first letters of the names that streams began to, a bit each */
   uint8_t said[HOSTILE_SAID_MAX]; /* the commands that the exit was sent, in order */
   uint32_t said_count;
   uint64_t data; /* bytes of DATA that the exit was sent */
@@ -44,6 +45,7 @@ struct hostile_path {
   uint8_t hops_most;      /* that answer on a circuit */
   bool silent;            /* answers no CREATE and no EXTEND */
   bool lies;              /* answers with a reply that no key made */
+  uint32_t hosts_heard;   /* streams that began to a name */
   uint32_t links;         /* made since the beginning */
   size_t received_len;    /* of what the client sent and we could not take yet */
   uint8_t received[HOSTILE_BUFFER_BYTES];
