@@ -168,6 +168,8 @@ static void take_delivery(struct bench *bench, struct bench_end *end, const stru
   case DELIVERY_CREATE: take_create(bench, end, delivery); break;
   case DELIVERY_CREATED: take_created(bench, circuit, delivery->reply); break;
   case DELIVERY_ONION:
+    circuit->cells++;
+    memcpy(circuit->body, delivery->body, CELL_BODY_BYTES);
     if (circuit->is_open) {
       cr_assert(onion_open(&circuit->open, bench->contexts, delivery->body, &kind));
       if (kind == ONION_FOR_YOU) hear(circuit, delivery->body);
@@ -341,6 +343,14 @@ void bench_raw(struct bench *bench, int which, const uint8_t cell[CELL_BYTES]) {
   end->to_shard_len += link_transmit(trunk_link(end->trunk), bench->now, end->to_shard + end->to_shard_len,
                                      BENCH_BUFFER_BYTES - end->to_shard_len, &source);
   into_shard(bench, end);
+}
+
+struct bench_circuit *bench_extended(struct bench *bench, int end) {
+  for (int i = 0; i < BENCH_CIRCUITS; i++) {
+    struct bench_circuit *circuit = &bench->circuits[i];
+    if (circuit->used && !circuit->is_open && circuit->side.trunk != NULL && circuit->side.trunk == bench->ends[end].trunk) return circuit;
+  }
+  return NULL;
 }
 
 /* ---- saying ---- */

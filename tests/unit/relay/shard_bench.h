@@ -23,6 +23,8 @@ struct bench_circuit {
   uint8_t place;
   bool used, is_open, closed;
   uint8_t cause; /* that CLOSED told; 0: none */
+  uint32_t cells; /* onion cells that came, and the body of the last as it came */
+  uint8_t body[CELL_BODY_BYTES];
   struct bench_heard heard[BENCH_HEARD];
   uint32_t heard_count;
 };
@@ -93,6 +95,8 @@ void bench_begin_open(struct bench *, struct bench_circuit *, uint16_t stream);
 void bench_raw(struct bench *, int end, const uint8_t cell[CELL_BYTES]);
 /* What the end has to send goes in, and nothing comes out. */
 void bench_push_in(struct bench *, int end);
+/* The circuit that the shard extended to that end; NULL: none. */
+struct bench_circuit *bench_extended(struct bench *, int end);
 void bench_event(struct bench *, const struct event *);
 
 uint32_t bench_heard(const struct bench_circuit *, uint8_t command);
