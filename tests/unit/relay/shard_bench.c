@@ -250,7 +250,10 @@ static void take_message(struct bench *bench, const struct machine_message *mess
 static void answer_link(struct bench *bench, const struct effect *effect) {
   struct bench_end *end = &bench->ends[END_NEXT];
   struct event event = {.kind = EVENT_CLOSED, .id = effect->id, .outcome = OUTCOME_CONNECTION_REFUSED};
-  if (end->trunk == NULL && address_equal(&effect->address, &bench->addresses[END_NEXT])) {
+  if (bench->next_is_another) {
+    end->connection = effect->id;
+    event.kind = EVENT_CONNECTED;
+  } else if (end->trunk == NULL && address_equal(&effect->address, &bench->addresses[END_NEXT])) {
     struct link *link = link_new_responder(&end->self, &bench->random);
     end->trunk = trunk_new(&bench->trunks, link, (struct id){END_NEXT, 1}, END_NEXT + 1, 0);
     end->connection = effect->id;
@@ -355,7 +358,7 @@ struct bench_circuit *bench_extended(struct bench *bench, int end) {
 
 /* ---- saying ---- */
 
-void bench_link(struct bench *bench, int which) {
+void bench_call(struct bench *bench, int which) {
   struct bench_end *end = &bench->ends[which];
   struct link_peer peer = {.suites = 1 << AEAD_CHACHA20_POLY1305};
   struct address from = which == END_CLIENT ? (struct address){.family = ADDRESS_IPV4, .bytes = {99, 1, 2, 3}, .port = 4000} : bench->addresses[which];
@@ -367,6 +370,10 @@ void bench_link(struct bench *bench, int which) {
   end->connection = bench->machine.verbs->accept(bench->shard, bench->now, CONNECTION_LINK, &from);
   cr_assert(!id_is_none(end->connection));
   bench_run(bench);
+}
+
+void bench_link(struct bench *bench, int which) {
+  bench_call(bench, which);
   cr_assert(bench_has_link(bench, which));
 }
 

@@ -58,6 +58,7 @@ struct bench {
   instant now;
   bool idle;               /* the shard gets no time for handshakes */
   bool next_is_silent;     /* the next relay answers no CREATE */
+  bool next_is_another;    /* at its address somebody takes the connection and says only what the test does */
   struct bench_end ends[BENCH_ENDS];
   struct bench_circuit circuits[BENCH_CIRCUITS];
   struct shard_figures figures; /* the newest that it sent */
@@ -73,6 +74,8 @@ void bench_free(struct bench *);
 void bench_run(struct bench *);
 /* Time passes, and what is due happens. */
 void bench_wait(struct bench *, uint64_t duration);
+/* A link from that end, as far as the shard lets it. */
+void bench_call(struct bench *, int end);
 /* A link from that end, open. */
 void bench_link(struct bench *, int end);
 /* The link is cut. */
