@@ -29,6 +29,7 @@ enum {
   LIMIT_CIRCUITS_PER_LINK = 65536,
   LIMIT_CIRCUITS_PER_SHARD = 262144,
   LIMIT_CIRCUITS_PER_CLIENT_LINK = 2048, /* as many as a client has: LIMIT_CLIENT_CIRCUITS */
+  LIMIT_CIRCUITS_OF_A_FEW = 64, /* on a client's link: what it keeps, and may still get, when a shard's circuits run out */
   LIMIT_CREATES_QUEUED_PER_LINK = 64,
   LIMIT_CONTROL_QUEUED_PER_LINK = 1024, /* CREATE and CREATED that a link has not taken: no eviction frees these cells */
   LIMIT_CLOSING_PER_LINK = 65536,    /* circuit ids that wait for the answer to our CLOSE */

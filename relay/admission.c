@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+enum { LINKS_LOOKED_AT = 16 };
+
 /* [CIRC-2] From a client only place 0; between nodes only the places behind it. */
 static bool place_is_allowed(const struct neighbour *neighbour, uint8_t place) {
   if (link_pattern(trunk_link(neighbour->trunk)) == LINK_FROM_CLIENT) return place == 0;
@@ -19,6 +21,35 @@ static bool client_may(struct neighbour *neighbour, instant now) {
   return trunk_side_count(neighbour->trunk) < LIMIT_CIRCUITS_PER_CLIENT_LINK && token_bucket_take(&neighbour->create_tokens, now, 1);
 }
 
+static bool is_from_client(const struct neighbour *neighbour) {
+  return neighbour->accepted && link_pattern(trunk_link(neighbour->trunk)) == LINK_FROM_CLIENT;
+}
+
+/* Of the next few links in turn the client's with most circuits: looking at all of them would be work that anybody can cause. */
+static struct neighbour *greediest(struct shard *shard) {
+  struct neighbour *most = NULL;
+  struct list_node *node;
+  for (int i = 0; i < LINKS_LOOKED_AT && (node = list_take_first(&shard->links)) != NULL; i++) {
+    struct neighbour *neighbour = LIST_OBJECT(node, struct neighbour, of_shard);
+    list_append(&shard->links, node);
+    if (neighbour->is_gone || !is_from_client(neighbour)) continue;
+    if (most == NULL || trunk_side_count(neighbour->trunk) > trunk_side_count(most->trunk)) most = neighbour;
+  }
+  return most;
+}
+
+/* [LIMIT-4] Idle circuits cost nothing, so a few links could hold all that a shard has for ever. False: it has enough. */
+static bool make_room(struct shard *shard, const struct neighbour *neighbour, instant now) {
+  bool is_crowded = id_table_count(&shard->hops) >= shard->hops.limit / 16 * 15;
+  if (!is_crowded || !is_from_client(neighbour)) return true;
+  if (trunk_side_count(neighbour->trunk) >= LIMIT_CIRCUITS_OF_A_FEW) return false;
+  struct neighbour *most = greediest(shard);
+  if (most == NULL || trunk_side_count(most->trunk) <= LIMIT_CIRCUITS_OF_A_FEW) return true;
+  shard->figures.evicted++;
+  hop_cut(shard, hop_of_side(trunk_any_side(most->trunk)), now);
+  return true;
+}
+
 /* [LIMIT-4] */
 static bool may_queue(struct shard *shard, struct neighbour *neighbour, instant now, const struct cell_create *create) {
   return !shard->stopping && place_is_allowed(neighbour, create->place) &&
@@ -29,7 +60,8 @@ static bool may_queue(struct shard *shard, struct neighbour *neighbour, instant 
 
 void admission_create(struct shard *shard, struct neighbour *neighbour, instant now, uint32_t circuit,
                       const struct cell_create *create) {
-  struct hop *hop = may_queue(shard, neighbour, now, create) ? hop_new(shard) : NULL;
+  bool may = may_queue(shard, neighbour, now, create) && make_room(shard, neighbour, now);
+  struct hop *hop = may ? hop_new(shard) : NULL;
   struct cell *request = hop == NULL ? NULL : shard_take_cell(shard, now);
   if (request != NULL && !trunk_attach(neighbour->trunk, &hop->sides[SIDE_CLIENT], circuit, now)) {
     cell_pool_give(shard->cells, request);

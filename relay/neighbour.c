@@ -29,6 +29,7 @@ static struct neighbour *neighbour_new(struct shard *shard, instant now, struct 
     return NULL;
   }
   connection->neighbour = neighbour;
+  list_append(&shard->links, &neighbour->of_shard);
   shard->figures.links++;
   return neighbour;
 }
@@ -209,6 +210,7 @@ void neighbour_free(struct shard *shard, struct neighbour *neighbour) {
   if (!neighbour->accepted && index_map_get(&shard->neighbours, key, &slot) && slot == neighbour->connection.slot)
     index_map_remove(&shard->neighbours, key);
   timer_heap_cancel(&shard->timers, &neighbour->timer);
+  list_leave(&neighbour->of_shard);
   list_leave(&neighbour->wants_work);
   list_leave(&neighbour->has_creates);
   list_leave(&neighbour->gone);

@@ -29,7 +29,7 @@ struct shard *shard_new(const struct shard_config *config) {
   index_map_init(&shard->streams, secret, LIMIT_STREAMS_PER_SHARD);
   index_map_init(&shard->places, secret, 2 * LIMIT_RELAYS);
   timer_heap_init(&shard->timers);
-  struct list *lists[] = {&shard->wants_work, &shard->has_creates, &shard->ready_streams,
+  struct list *lists[] = {&shard->links, &shard->wants_work, &shard->has_creates, &shard->ready_streams,
                           &shard->dead_hops, &shard->dead_streams, &shard->gone};
   for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) list_init(lists[i]);
   shard->next_number = 1;

@@ -35,7 +35,7 @@ struct neighbour {
   uint32_t creates_queued;
   struct list waiting;              /* hops that extend over this link once it is open */
   struct token_bucket create_tokens;
-  struct list_node wants_work, has_creates, gone;
+  struct list_node of_shard, wants_work, has_creates, gone;
 };
 
 enum { SIDE_CLIENT = 0, SIDE_EXIT = 1 }; /* towards the client; away from it */
@@ -90,7 +90,7 @@ struct shard {
   struct timer_heap timers;
   struct timer figures_timer;
   struct effect_queue effects;
-  struct list wants_work, has_creates, ready_streams, dead_hops, dead_streams, gone;
+  struct list links, wants_work, has_creates, ready_streams, dead_hops, dead_streams, gone;
   uint32_t next_number;
   bool work_turn, stopping;
   instant may_complain; /* KEEPER_UNKNOWN_RELAY: at most once a second */

@@ -364,7 +364,7 @@ void bench_call(struct bench *bench, int which) {
   struct address from = which == END_CLIENT ? (struct address){.family = ADDRESS_IPV4, .bytes = {99, 1, 2, 3}, .port = 4000} : bench->addresses[which];
   memcpy(peer.identity, bench->identities[0], IDENTITY_BYTES);
   memcpy(peer.link_key, bench->key, X25519_BYTES);
-  struct link *link = link_new_initiator(&end->self, &peer, which == END_CLIENT ? LINK_FROM_CLIENT : LINK_FROM_NODE, &bench->random);
+  struct link *link = link_new_initiator(&end->self, &peer, which == END_CLIENT || end->is_client ? LINK_FROM_CLIENT : LINK_FROM_NODE, &bench->random);
   end->trunk = trunk_new(&bench->trunks, link, (struct id){(uint32_t)which, 1}, (uint32_t)which + 1, 0);
   cr_assert_not_null(end->trunk);
   end->connection = bench->machine.verbs->accept(bench->shard, bench->now, CONNECTION_LINK, &from);

@@ -10,7 +10,7 @@
 #include "relay/shard.h"
 #include "tests/unit/client/sample_relays.h"
 
-enum { BENCH_ENDS = 4, BENCH_CIRCUITS = 160, BENCH_HEARD = 64, BENCH_BUFFER_BYTES = 256 * 1024 };
+enum { BENCH_ENDS = 4, BENCH_CIRCUITS = 192, BENCH_HEARD = 64, BENCH_BUFFER_BYTES = 256 * 1024 };
 /* Relays of the consensus: the shard itself, and those whose links the test holds. END_CLIENT is no relay. */
 enum { END_CLIENT = 0, END_FIRST_NODE, END_SECOND_NODE, END_NEXT, BENCH_RELAYS = 4 };
 
@@ -31,6 +31,7 @@ struct bench_circuit {
 
 struct bench_end {
   struct link_self self;
+  bool is_client;      /* it calls as a client, whoever it is */
   struct trunk *trunk; /* NULL: there is no link, or it was lost */
   struct id connection; /* the shard's name for it */
   enum outcome outcome; /* of what the shard was sent last */
