@@ -32,6 +32,7 @@ enum {
   LIMIT_CIRCUITS_OF_A_FEW = 64, /* on a client's link: what it keeps, and may still get, when a shard's circuits run out */
   LIMIT_CREATES_QUEUED_PER_LINK = 64,
   LIMIT_CONTROL_QUEUED_PER_LINK = 1024, /* CREATE and CREATED that a link has not taken: no eviction frees these cells */
+  LIMIT_CREATED_QUEUED_PER_CLIENT = 64, /* the same on a client's link: anybody can have many of those */
   LIMIT_CLOSING_PER_LINK = 65536,    /* circuit ids that wait for the answer to our CLOSE */
 };
 #define LIMIT_HANDSHAKE_TIME (10 * SECONDS)    /* a link's handshake, from the first byte */

@@ -97,7 +97,9 @@ bool trunk_attach(struct trunk *trunk, struct trunk_side *side, uint32_t circuit
 
 bool trunk_answer(struct trunk_side *side, instant now, const uint8_t *reply) {
   struct trunk *trunk = side->trunk;
-  struct cell *cell = trunk->control.count >= LIMIT_CONTROL_QUEUED_PER_LINK ? NULL : cell_pool_take(trunk->pool->cells);
+  bool is_client = link_pattern(trunk->link) == LINK_FROM_CLIENT;
+  uint32_t most = is_client ? LIMIT_CREATED_QUEUED_PER_CLIENT : LIMIT_CONTROL_QUEUED_PER_LINK;
+  struct cell *cell = trunk->control.count >= most ? NULL : cell_pool_take(trunk->pool->cells);
   if (cell == NULL) return false;
   cell_encode_created(cell->bytes, side->circuit, reply);
   cell->queued = now;

@@ -52,3 +52,24 @@ Test(crowded, nobody_who_has_few_makes_room) {
   cr_assert_eq(count_open((const struct bench_circuit *const *)second, 40), 20);
   bench_free(bench);
 }
+
+/* Answers that nobody takes are cells that no eviction frees. */
+Test(crowded, a_client_that_reads_no_answer_holds_few_cells) {
+  struct bench *bench = bench_new();
+  uint8_t request[CIRCUIT_HANDSHAKE_REQUEST_BYTES], random[NOISE_RANDOM_BYTES] = {3}, cell[CELL_BYTES];
+  struct circuit_binding binding = {.handshake_type = CIRCUIT_HANDSHAKE_TYPE_HYBRID, .generation = 1, .suite = AEAD_CHACHA20_POLY1305};
+  struct cell_create create = {.handshake_type = CIRCUIT_HANDSHAKE_TYPE_HYBRID, .generation = 1, .request = request};
+  struct noise handshake;
+  memcpy(binding.identity, bench->identities[0], IDENTITY_BYTES);
+  cr_assert(circuit_handshake_begin(&handshake, &binding, bench->key, random, request));
+  bench_link(bench, END_CLIENT);
+  for (uint32_t i = 1; i <= 300; i++) {
+    cell_encode_create(cell, i, &create);
+    bench_raw(bench, END_CLIENT, cell);
+    while (bench->machine.verbs->work(bench->shard, bench->now)) {}
+  }
+  cr_assert_leq(cell_pool_used(bench->shard->cells), LIMIT_CREATED_QUEUED_PER_CLIENT);
+  cr_assert(bench_has_link(bench, END_CLIENT));
+  noise_wipe(&handshake);
+  bench_free(bench);
+}
