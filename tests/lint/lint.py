@@ -5,6 +5,7 @@ import sys
 
 sys.dont_write_bytecode = True
 
+import attacks
 import calls
 import includes
 import shape
@@ -19,6 +20,7 @@ CHECKS = (
     state.check_globals,
     shape.check_sizes, shape.check_headers, shape.check_switches,
     specs.check_definitions, specs.check_quotes,
+    attacks.check_attacks,
     words.check_phrases, words.check_blanks, words.check_readme,
 )
 

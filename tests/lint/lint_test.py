@@ -123,6 +123,17 @@ PLANTED = [
 ]
 
 
+# What specs/attacks.md may name.
+NAMED = {"tests/unit/protocol/b.c": "Test(cells, are_cells) {}\nTest(cells,\n     keep, .timeout = 9) {}\n/* Test(cells, were_cells) */\n",
+         "tests/sim/scenarios_x.c": 'static const struct scenario all[] = {\n    {"all-lost", 3, all_lost},\n};\n', "tests/fuzz/x.c": "int a;\n"}
+PLANTED += [
+    ("attacks with tests", {"specs/attacks.md": "1. A: `cells::are_cells`, `cells::keep`\n2. B:\n   scenario `all-lost`, `tests/fuzz/x.c`\n", **NAMED}, ()),
+    ("attacks without", {"specs/attacks.md": "A `word`.\n1. A: `cells::were_cells`\n2. B:\n   scenario `all-won`\n3. C\n", **NAMED},
+     ("specs/attacks.md:2: `cells::were_cells` is no test", "specs/attacks.md:4: `all-won` is no test",
+      "specs/attacks.md:5: an attack without a test")),
+]
+
+
 def write(root, files):
     for path, text in files.items():
         os.makedirs(os.path.dirname(os.path.join(root, path)), exist_ok=True)
