@@ -163,10 +163,12 @@ void circuit_pool_failed(struct client *client, struct circuit *circuit, instant
   trace_write(client->config.trace, TRACE_INFO, "circuit", "a circuit with %u hops ended: %s", circuit->built, outcome_name(cause));
   if (circuit->built == PATH_HOPS) {
     client->figures.circuits_died++;
-    if (circuit->link->is_gone) return; /* our own link was lost: that says nothing about its relays */
-    note_death(client, circuit, now);
+    const struct guard_link *link = circuit->link;
+    bool is_young = instant_until(link->is_gone ? link->opened_at : circuit->opened_at, now) < YOUNG_TIME;
+    if (!link->is_gone) note_death(client, circuit, now);
+    else if (!is_young) return; /* our own link was lost: that says nothing about its relays */
     client->died_at = now;
-    if (instant_until(circuit->opened_at, now) >= YOUNG_TIME) return;
+    if (!is_young) return;
   } else {
     client->figures.circuits_failed++;
     client->cause = cause;

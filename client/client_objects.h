@@ -30,7 +30,7 @@ struct guard_link {
   struct trunk *trunk;
   uint8_t identity[IDENTITY_BYTES];
   bool is_open, is_gone, retiring;
-  instant retire_at, unused_since; /* unused_since: 0 while it is in use */
+  instant opened_at, retire_at, unused_since; /* unused_since: 0 while it is in use */
   struct timer timer;
   struct list waiting; /* circuits that begin once it is open */
   struct list_node of_client, wants_work, gone;

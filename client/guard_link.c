@@ -53,6 +53,7 @@ static void link_opened(struct client *client, struct guard_link *link, instant 
   struct list_node *node;
   int place = guard_sample_find(&client->guards, link->identity);
   link->is_open = true;
+  link->opened_at = now;
   client->figures.links_opened++;
   if (place >= 0) guard_reached(&client->guards.guards[place]);
   timer_heap_set(&client->timers, &link->timer, TIMER_LINK, link->connection, instant_after(now, LIMIT_LINK_IDLE_TIME / 4));

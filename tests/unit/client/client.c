@@ -310,7 +310,7 @@ Test(client, a_lost_link_is_no_reason_to_leave_the_guard) {
     uint32_t index = small_network_fetch(&network, NULL, "web", 5000000, false, 0);
     run_for(300 * MILLISECONDS);
     sim_cut_connections(network.client_host, relay_of(before[0])->host);
-    run_for(5 * SECONDS);
+    run_for(12 * SECONDS);
     cr_expect(result(index)->done && result(index)->failed, "a stream that was open ends with its circuit");
     expect_links_to(before[0]);
   }

@@ -172,3 +172,22 @@ Test(hostile_guard, who_breaks_the_rules_of_links_loses_the_link_and_stays_the_g
     hostile_path_wipe(&path);
   }
 }
+
+/* [BUILD-5] Whoever stands between client and guard can cut each link as soon as its circuits are built. */
+Test(hostile_guard, links_that_are_cut_again_and_again_are_not_made_faster_for_it) {
+  hostile_path_init(&path);
+  for (int i = 0; i < 3000; i++) {
+    hostile_path_run(&path, 100 * MILLISECONDS);
+    if (circuit_of(3) != NULL) hostile_path_cut(&path);
+  }
+  cr_expect_gt(path.links, 8, "it goes on trying");
+  cr_expect_lt(path.links, 60, "in five minutes: %u", path.links);
+  cr_expect_eq(hostile_path_figure(&path, "guard_failures"), 0, "and the guard stays");
+  hostile_path_run(&path, 5 * MINUTES);
+  uint32_t links = path.links;
+  hostile_path_cut(&path);
+  hostile_path_run(&path, SECONDS);
+  cr_expect_eq(path.links, links + 1, "after a quiet time one that is cut is made anew at once");
+  cr_expect_not_null(circuit_of(3));
+  hostile_path_wipe(&path);
+}

@@ -80,6 +80,13 @@ static void drop_link(struct hostile_path *path) {
   path->received_len = 0;
 }
 
+void hostile_path_cut(struct hostile_path *path) {
+  struct event event = {.kind = EVENT_CLOSED, .id = path->link, .outcome = OUTCOME_CONNECTION_RESET};
+  if (path->trunk == NULL) return;
+  drop_link(path);
+  path->machine.verbs->event(path->client, path->now, &event);
+}
+
 void hostile_path_wipe(struct hostile_path *path) {
   drop_link(path);
   client_free(path->client);

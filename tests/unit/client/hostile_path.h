@@ -55,6 +55,8 @@ void hostile_path_init(struct hostile_path *);
 void hostile_path_wipe(struct hostile_path *);
 /* Until nobody has anything to send; `for_ns`: then time passes, and again. */
 void hostile_path_run(struct hostile_path *, uint64_t for_ns);
+/* The link is cut from outside. */
+void hostile_path_cut(struct hostile_path *);
 /* An application that sends these bytes; its id. */
 struct id hostile_path_app(struct hostile_path *, const void *bytes, size_t len);
 /* What the client has for the application, at most `room`. */
