@@ -5,7 +5,7 @@
 #include "protocol/status.h"
 #include "tests/unit/client/hostile_path.h"
 
-TestSuite(hostile_causes, .timeout = 120);
+TestSuite(hostile_causes, .timeout = 60);
 
 enum { CODES = 256 };
 

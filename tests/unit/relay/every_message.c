@@ -5,7 +5,7 @@
 
 #include "tests/unit/relay/shard_bench.h"
 
-TestSuite(every_message, .timeout = 120);
+TestSuite(every_message, .timeout = 60);
 
 enum state {
   FRESH_0, FRESH_1, FRESH_2, FRESH_5, /* places */
