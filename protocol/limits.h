@@ -34,6 +34,7 @@ enum {
   LIMIT_CONTROL_QUEUED_PER_LINK = 1024, /* CREATE and CREATED that a link has not taken: no eviction frees these cells */
   LIMIT_CREATED_QUEUED_PER_CLIENT = 64, /* the same on a client's link: anybody can have many of those */
   LIMIT_CLOSING_PER_LINK = 65536,    /* circuit ids that wait for the answer to our CLOSE */
+  LIMIT_CLOSING_PER_CLIENT = 4096,   /* the same on a client's link */
 };
 #define LIMIT_HANDSHAKE_TIME (10 * SECONDS)    /* a link's handshake, from the first byte */
 #define LIMIT_CREATE_WAIT (2 * SECONDS)        /* a CREATE that waited longer for work is refused */
@@ -99,6 +100,7 @@ static_assert(MESSAGE_HEADER_BYTES + MESSAGE_STREAM_BYTES + 2 + TARGET_MAX_BYTES
 static_assert(2 + CELL_BYTES + AEAD_TAG_BYTES <= 1440 - 12, "a record of one cell fits one IPv6 TCP segment");
 static_assert(LINK_RECORD_MAX_BYTES <= 16 * 1024, "a record is at most 16 KiB");
 static_assert(LIMIT_CREDIT_FIRST <= LIMIT_WINDOW_LEAST, "the first cells never wait for a report");
+static_assert(LIMIT_CLOSING_PER_CLIENT >= 2 * LIMIT_CIRCUITS_PER_CLIENT_LINK, "who closes all its circuits may open as many anew");
 static_assert(LIMIT_LOOKUPS_PER_CIRCUIT * 16 <= LIMIT_LOOKUPS_PER_SHARD, "no few circuits keep the others from names");
 static_assert(LIMIT_WINDOW_MOST <= LIMIT_CREDIT_MAX, "limits never hold a full window back");
 

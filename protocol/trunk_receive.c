@@ -106,7 +106,8 @@ static bool take_created(struct trunk *trunk, uint8_t *cell, struct delivery *re
 
 /* Who sends CREATE and CLOSE and reads nothing makes us queue a CLOSE for each: more than could be open is no accident. */
 static bool has_too_many_closes(const struct trunk *trunk) {
-  return trunk->closes.count >= LIMIT_CLOSING_PER_LINK || trunk->closing_count >= LIMIT_CLOSING_PER_LINK;
+  uint32_t most = link_pattern(trunk->link) == LINK_FROM_CLIENT ? LIMIT_CLOSING_PER_CLIENT : LIMIT_CLOSING_PER_LINK;
+  return trunk->closes.count >= most || trunk->closing_count >= most;
 }
 
 static bool take_create(struct trunk *trunk, uint8_t *cell, struct delivery *ret, enum outcome *ret_outcome) {

@@ -73,3 +73,22 @@ Test(crowded, a_client_that_reads_no_answer_holds_few_cells) {
   noise_wipe(&handshake);
   bench_free(bench);
 }
+
+/* Each is refused by a CLOSE that waits for its answer, and is remembered until that comes. */
+Test(crowded, a_client_that_answers_no_close_is_cut_off_before_it_costs_much) {
+  struct bench *bench = bench_new();
+  static const uint8_t request[CIRCUIT_HANDSHAKE_REQUEST_BYTES] = {1};
+  struct cell_create create = {.handshake_type = 9, .generation = 1, .request = request};
+  uint8_t cell[CELL_BYTES];
+  bench_link(bench, END_CLIENT);
+  for (uint32_t i = 1; i <= LIMIT_CLOSING_PER_CLIENT; i++) {
+    cell_encode_create(cell, i, &create);
+    bench_raw(bench, END_CLIENT, cell);
+  }
+  cr_assert(bench_has_link(bench, END_CLIENT), "so many may be refused");
+  cell_encode_create(cell, LIMIT_CLOSING_PER_CLIENT + 1, &create);
+  bench_raw(bench, END_CLIENT, cell);
+  cr_assert_not(bench_has_link(bench, END_CLIENT));
+  cr_assert_eq(bench->ends[END_CLIENT].outcome, OUTCOME_PROTOCOL_VIOLATION);
+  bench_free(bench);
+}
