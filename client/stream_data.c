@@ -221,7 +221,8 @@ size_t client_stream_transmit(struct client *client, struct client_stream *strea
   }
   if (len > socks) {
     stream->taken += len - socks;
-    note_backlog(client, stream);
+    if (stream->early.count == 0) backlog_moved(&client->trunks, &stream->backlog, &stream->arrived, now);
+    else note_backlog(client, stream);
     grant(client, stream, now);
   }
   client_stream_check_done(client, stream, now);

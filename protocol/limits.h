@@ -42,6 +42,7 @@ enum {
 #define LIMIT_CONNECT_TIME (15 * SECONDS)      /* TCP, to a neighbour or a destination */
 #define LIMIT_RESOLVE_TIME (15 * SECONDS)
 #define LIMIT_CLOSE_DRAIN_TIME (10 * SECONDS)  /* what was queued before a CLOSE may still leave for so long */
+#define LIMIT_BACKLOG_YOUNG (2 * SECONDS)      /* a queue whose next cell has waited so long makes no progress by giving one */
 #define LIMIT_CLOSE_ANSWER_TIME (60 * SECONDS) /* a neighbour that does not answer CLOSE loses the link */
 #define LIMIT_LINK_IDLE_TIME (3 * MINUTES)     /* a link without circuits closes */
 

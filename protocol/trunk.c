@@ -116,6 +116,12 @@ void backlog_progress(struct trunk_pool *pool, struct backlog *backlog, bool hol
   if (holds_cells) list_append(&pool->backlogs, &backlog->node);
 }
 
+/* [LIMIT-3] Else who takes a cell now and then would be spared, however much he lets wait, and who stalls for a moment would go. */
+void backlog_moved(struct trunk_pool *pool, struct backlog *backlog, const struct cell_queue *left, instant now) {
+  bool is_old = left->count > 0 && instant_until(left->first->queued, now) >= LIMIT_BACKLOG_YOUNG;
+  if (!is_old || !list_contains_node(&backlog->node)) backlog_progress(pool, backlog, left->count > 0);
+}
+
 struct backlog *trunk_pool_longest_backlog(const struct trunk_pool *pool) {
   struct list_node *node = list_first(&pool->backlogs);
   return node == NULL ? NULL : LIST_OBJECT(node, struct backlog, node);

@@ -142,6 +142,8 @@ void trunk_pool_tick(struct trunk_pool *, instant now);
 
 /* Notes that this holder of cells moved one (or that it holds none any more). */
 void backlog_progress(struct trunk_pool *, struct backlog *, bool holds_cells);
+/* The same for a queue that gave a cell: while what is left has waited long, that is no progress. */
+void backlog_moved(struct trunk_pool *, struct backlog *, const struct cell_queue *left, instant now);
 /* [LIMIT-3] Who has gone longest without progress while cells wait; NULL: nobody. */
 struct backlog *trunk_pool_longest_backlog(const struct trunk_pool *);
 

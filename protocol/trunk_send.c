@@ -50,7 +50,7 @@ static void send_scheduled(struct trunk *trunk, instant now, struct schedule_ent
   schedule_sent(trunk->schedule, entry, now);
   if (side->queue.count == 0 || credit_sender_room(&side->out) == 0) schedule_remove(trunk->schedule, entry);
   if (side->queue.count == 0 && credit_sender_room(&side->out) > 0) credit_sender_idle(&side->out);
-  backlog_progress(trunk->pool, &side->backlog, side->queue.count > 0);
+  backlog_moved(trunk->pool, &side->backlog, &side->queue, now);
   if (side->wants_room && side->queue.count <= LIMIT_STREAM_QUEUE_CELLS / 2) {
     side->wants_room = false;
     list_append(&trunk->pool->roomy, &side->roomy);

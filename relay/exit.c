@@ -268,7 +268,7 @@ size_t exit_stream_transmit(struct shard *shard, struct exit_stream *stream, ins
   }
   if (len == 0) return 0;
   stream->taken += len;
-  backlog_progress(&shard->trunks, &stream->backlog, stream->to_destination.count > 0);
+  backlog_moved(&shard->trunks, &stream->backlog, &stream->to_destination, now);
   grant(shard, stream, now);
   if (stream->hop != NULL) check_done(shard, stream, now);
   return len;

@@ -274,6 +274,28 @@ Test(trunk, who_stands_still_longest_is_named_first) {
   pair_free(pair);
 }
 
+/* Taking a cell now and then of the many that wait: whoever does that must not outlast all who just stalled. */
+Test(trunk, who_takes_a_cell_now_and_then_is_still_the_one_who_stood_longest) {
+  struct pair *pair = pair_new();
+  begin(pair, 0);
+  begin(pair, 1);
+  settle(pair);
+  pair->relay.holds = true;
+  for (uint32_t n = 0; n < 200; n++) push(pair, &pair->client, 0, n);
+  settle(pair);
+  pair->now += 4 * SECONDS;
+  for (uint32_t n = 0; n < 200; n++) push(pair, &pair->client, 1, n);
+  settle(pair);
+  uint32_t received = pair->relay.received[0];
+  for (int i = 0; i < 40; i++) trunk_passed(&pair->relay.sides[0], pair->now);
+  settle(pair);
+  cr_assert_gt(pair->relay.received[0], received, "it took some");
+  struct backlog *longest = trunk_pool_longest_backlog(&pair->client.pool);
+  cr_assert_not_null(longest);
+  cr_assert_eq(longest->owner.slot, 0);
+  pair_free(pair);
+}
+
 /* [MSG-3] Each date can write a warning for people to read. */
 Test(trunk, a_date_is_told_once) {
   struct pair *pair = pair_new();
