@@ -124,7 +124,7 @@ TEST_PROGRAMS += $(BUILD)/tests/conformance
 SANITIZED_TESTS += conformance
 # Simulated networks: scenarios, and one from its seed: make sim SEED=7
 SIM_OBJECTS := $(patsubst %,$(BUILD)/tests/sim/%.o,apps network sim sim_turn sim_wire)
-SCENARIO_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/sim/scenario*.c tests/sim/directory_watch.c))
+SCENARIO_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/sim/scenario*.c tests/sim/directory_watch.c tests/sim/flooder.c))
 SEED ?= 1
 .PHONY: sim
 sim: $(BUILD)/tests/sim/run

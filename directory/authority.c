@@ -41,13 +41,15 @@ struct authority *authority_new(const struct authority_config *config, instant n
   id_table_init(&authority->relays, sizeof(struct known_relay), LIMIT_RELAYS);
   uint8_t secret[16];
   random_bytes(&authority->random, secret, sizeof secret);
-  index_map_init(&authority->per_address, secret, AUTHORITY_VISITORS_MAX);
+  sources_init(authority, secret, now);
   index_map_init(&authority->by_identity, secret, LIMIT_RELAYS);
   index_map_init(&authority->by_digest, secret, LIMIT_RELAYS);
   timer_heap_init(&authority->timers);
   list_init(&authority->wants_work);
+  list_init(&authority->own_work);
   list_init(&authority->gone);
-  list_init(&authority->probes);
+  for (int i = 0; i < 2; i++) list_init(&authority->probes[i]);
+  for (int i = 0; i < 2; i++) list_init(&authority->waiting[i]);
   for (uint32_t i = 0; i < LIMIT_AUTHORITIES; i++) list_init(&authority->peers[i].outbox);
   authority->cells = cell_pool_new(config->budget, POOL_CELLS);
   if (authority->cells != NULL) {
@@ -96,7 +98,7 @@ void authority_free(struct authority *authority) {
   effect_queue_wipe(&authority->effects);
   id_table_wipe(&authority->connections);
   id_table_wipe(&authority->relays);
-  index_map_wipe(&authority->per_address);
+  sources_wipe(authority);
   index_map_wipe(&authority->by_identity);
   index_map_wipe(&authority->by_digest);
   timer_heap_wipe(&authority->timers);
@@ -155,6 +157,7 @@ static struct id verb_accept(void *self, instant now, enum connection_kind kind,
   struct authority *authority = self;
   bool may = kind == CONNECTION_LINK && !authority->stopping;
   struct authority_link *link = may ? authority_link_accept(authority, now, peer) : NULL;
+  authority->connections_refused += link == NULL;
   return link == NULL ? ID_NONE : link->connection;
 }
 
@@ -275,10 +278,13 @@ static void verb_tick(void *self, instant now) {
 
 static bool verb_work(void *self, instant now) {
   struct authority *authority = self;
-  bool more = authority_link_work(authority, now);
-  if (!more) more = fetch_work(authority->fetch, now);
+  /* Handshakes and signatures in turn: no flood of the one starves the other. */
+  bool is_descriptors = ++authority->work_turn % 2 == 0;
+  bool worked = is_descriptors ? descriptors_work(authority, now) : authority_link_work(authority, now);
+  if (!worked) worked = is_descriptors ? authority_link_work(authority, now) : descriptors_work(authority, now);
+  if (!worked) worked = fetch_work(authority->fetch, now);
   finish(authority, now);
-  return more;
+  return worked;
 }
 
 const struct consensus *authority_consensus(const struct authority *authority) {
@@ -323,6 +329,13 @@ static void verb_status(const void *self, instant now, struct status *ret) {
                                           {"messages_refused", summary.refused},
                                           {"descriptors_taken", authority->descriptors_taken},
                                           {"descriptors_refused", authority->descriptors_refused},
+                                          {"descriptors_too_busy", authority->descriptors_too_busy},
+                                          {"descriptors_waiting", authority->waiting_count[0] + authority->waiting_count[1]},
+                                          {"signatures_checked", authority->signatures_checked},
+                                          {"documents_too_busy", authority->documents_too_busy},
+                                          {"document_bytes_served", authority->document_bytes_served},
+                                          {"connections_refused", authority->connections_refused},
+                                          {"visitors", authority->visitors},
                                           {"probes_done", authority->probes_done},
                                           {"probes_failed", authority->probes_failed},
                                           {"epochs_decided", authority->epochs_decided}};

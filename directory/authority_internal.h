@@ -1,131 +1,19 @@
 /* The inside of an authority: authority.c (verbs), authority_links.c, authority_peers.c, authority_probe.c,
- * authority_relays.c (who is known), authority_epoch.c (votes and decisions).
+ * authority_sources.c (who may ask how much), authority_descriptors.c (what was handed in), authority_relays.c (who is known), authority_epoch.c (votes and decisions).
  * Spec: specs/authority.md. Called by no one else.
  * Links are freed from one place, authority_sweep, at the end of a verb.
  */
 #ifndef TUNIC_DIRECTORY_AUTHORITY_INTERNAL_H
 #define TUNIC_DIRECTORY_AUTHORITY_INTERNAL_H
 
-#include "crypto/circuit_handshake.h"
-#include "directory/authority.h"
-#include "directory/consensus_archive.h"
-#include "directory/descriptor.h"
-#include "directory/fetch.h"
-#include "directory/tally.h"
-#include "directory/vote.h"
-#include "protocol/effect_queue.h"
-#include "protocol/index_map.h"
-#include "protocol/limits.h"
-#include "protocol/status.h"
-#include "protocol/timer_heap.h"
-#include "protocol/trunk.h"
-
-enum {
-  AUTHORITY_PROBES_AT_ONCE = 64,
-  AUTHORITY_VISITORS_MAX = 8192,
-  /* Our own links always find room, however many visit. */
-  AUTHORITY_CONNECTIONS = AUTHORITY_VISITORS_MAX + AUTHORITY_PROBES_AT_ONCE + 4 * LIMIT_AUTHORITIES,
-};
-enum authority_link_kind { LINK_VISITOR = 1, LINK_PEER, LINK_PROBE };
-enum { SLOT_FETCH = LINK_PROBE + 1 }; /* the fetch's own connections, in the same table */
-enum authority_timer { TIMER_LINK = 1, TIMER_PEER, TIMER_PROBES };
-
-struct known_relay;
-
-struct authority_link {
-  struct id connection;
-  enum authority_link_kind kind;
-  struct trunk *trunk;          /* NULL while a peer's name is looked up */
-  bool is_open, is_gone;
-  bool is_counted;              /* among those of its address */
-  struct address address;       /* LINK_VISITOR */
-  int member;                   /* an authority's place: whom a visitor proved to be, whom a peer link is to; -1: nobody */
-  struct known_relay *relay;    /* LINK_PROBE */
-  struct noise *handshake;
-  struct trunk_side side;
-  uint16_t put_request, vote_request, consensus_request, network_request; /* LINK_PEER: ours under way; 0: none */
-  struct timer timer;
-  struct list_node wants_work, gone;
-};
-
-/* Another authority, and our link to it. */
-struct peer {
-  struct authority_link *link;  /* NULL: none now */
-  struct timer timer;           /* when to try again */
-  uint32_t failures;
-  struct list outbox;           /* of struct outgoing: agreement messages that wait */
-  uint32_t outbox_count;
-  bool wants_consensus, wants_network;
-  uint64_t held_serial;         /* of the newest network file that it is known to hold */
-  uint32_t wanted_count;        /* votes to ask it for */
-  uint8_t wanted[LIMIT_AUTHORITIES][DIGEST_BYTES];
-};
-struct outgoing { struct list_node node; struct document *document; };
-
-/* A relay whose descriptor was taken. */
-struct known_relay {
-  struct id id;
-  struct descriptor descriptor;
-  struct document *text;
-  bool is_running, has_run;     /* now; ever */
-  uint8_t failures;
-  instant next_probe, running_since, last_heard;
-  struct authority_link *probe; /* under way */
-  struct list_node order;       /* by next_probe */
-};
-
-/* A vote that we hold, ours or another's. */
-struct held_vote {
-  uint64_t epoch;
-  uint32_t round;
-  uint8_t author;
-  uint8_t hash[DIGEST_BYTES];
-  struct vote *vote;
-};
-enum { HELD_VOTES_MAX = 4 * LIMIT_AUTHORITIES };
-
-enum authority_write { WRITE_BALLOT = 1, WRITE_VOTE, WRITE_CONSENSUS, WRITE_EVIDENCE, WRITE_NETWORK };
-
-struct authority {
-  struct authority_config config;
-  struct random_stream random;
-  struct wall_clock clock;
-  struct id_table connections, relays;
-  struct index_map per_address; /* visitors' links */
-  uint32_t visitors;
-  struct index_map by_identity, by_digest; /* of relays and their descriptors, by the first bytes */
-  struct effect_queue effects;
-  struct timer_heap timers;
-  struct cell_pool *cells;
-  struct trunk_pool trunks;
-  struct list wants_work, gone, probes; /* probes: relays by next_probe */
-  struct timer probe_timer;
-  uint32_t next_number, probes_under_way;
-  struct peer peers[LIMIT_AUTHORITIES];
-  struct network_file in_force;       /* at the next epoch, or the first that is known to come */
-  const struct network_file *network; /* that; NULL: none yet */
-  uint32_t own;                       /* our place in it, while there is an agreement */
-  struct agreement *agreement;        /* NULL: we are not one of its authorities, or not yet */
-  struct fetch *fetch;                /* for that time */
-  uint32_t shared_serial;             /* a quorum is known to hold the file of this serial */
-  uint32_t ballots_under_way, ballots_stale; /* being written; those of the agreement before this one */
-  struct consensus *consensus;
-  struct consensus_archive archive; /* the same, and those before it */
-  struct held_vote votes[HELD_VOTES_MAX];
-  uint32_t vote_count;
-  uint64_t ballot_version;       /* being written */
-  struct { uint64_t epoch; uint32_t round; uint8_t hash[DIGEST_BYTES]; bool waits; } own_vote;
-  struct { struct consensus *consensus; struct agreement_certificate certificate; bool waits; } decided;
-  bool stopping, split, running_changed;
-  uint64_t descriptors_taken, descriptors_refused, probes_done, probes_failed, epochs_decided;
-};
+#include "directory/authority_objects.h"
 
 /* authority.c */
 void authority_effect(struct authority *, const struct effect *);
 void authority_write(struct authority *, enum authority_write, const char *name, struct document *);
 
 /* authority_links.c */
-/* [LIMIT-5] NULL: no memory, or the address has enough. */
+/* NULL: no memory, or the address has enough. */
 struct authority_link *authority_link_accept(struct authority *, instant now, const struct address *peer);
 struct authority_link *authority_link_new(struct authority *, instant now, enum authority_link_kind, struct link *);
 /* A slot in the table of connections for it. */
@@ -137,6 +25,26 @@ void authority_link_follow(struct authority *, struct authority_link *, instant 
 void authority_link_free(struct authority *, struct authority_link *);
 void authority_link_timer(struct authority *, struct authority_link *, instant now);
 bool authority_link_work(struct authority *, instant now);
+
+/* authority_sources.c */
+void sources_init(struct authority *, const uint8_t secret[16], instant now);
+void sources_wipe(struct authority *);
+/* False: its address has enough links, or too many addresses are remembered. */
+bool source_enter(struct authority *, struct authority_link *, instant now);
+void source_leave(struct authority *, struct authority_link *);
+/* NULL: addresses do not count here. */
+struct source *source_of(const struct authority *, const struct authority_link *);
+struct allowance *source_allowance(const struct authority *, struct authority_link *);
+/* Whether the link may be sent a document of this length now; if so it is counted. */
+bool source_may_fetch(struct authority *, struct authority_link *, instant now, size_t len);
+
+/* authority_descriptors.c */
+/* Handed in: OK: it waits, and its request is finished later; else why it is refused. Takes a reference of its own. */
+enum outcome descriptors_receive(struct authority *, struct authority_link *, instant now, uint16_t request, struct document *);
+/* One signature; false: nothing waited. */
+bool descriptors_work(struct authority *, instant now);
+/* The link goes: what it handed in is dropped. */
+void descriptors_forget(struct authority *, struct authority_link *);
 
 /* authority_peers.c */
 void peers_start(struct authority *, instant now);
@@ -162,7 +70,16 @@ void probe_created(struct authority *, struct authority_link *, instant now, con
 void probe_ended(struct authority *, struct authority_link *, instant now, bool good);
 
 /* authority_relays.c */
-enum outcome relays_take_descriptor(struct authority *, instant now, struct document *);
+/* Whether a descriptor is worth its signatures. OK, STALE and others. */
+enum outcome relays_screen(const struct authority *, instant now, const struct descriptor *);
+/* It is of a relay that has run, or is in the newest consensus, and comes from where that relay is. */
+bool relays_is_known(const struct authority *, const struct descriptor *, const struct address *from);
+/* That relay's own; NULL: it is known from the consensus alone. */
+struct token_bucket *relays_tokens(const struct authority *, const struct descriptor *);
+/* A running relay is at this address, whatever its port. */
+bool relays_is_place(const struct authority *, const struct address *);
+/* Verified; `from`: who handed it in. */
+enum outcome relays_take_descriptor(struct authority *, instant now, struct document *, const struct descriptor *, const struct address *from);
 void relays_forget(struct authority *, struct known_relay *);
 /* For vote_known: a descriptor that was verified when it came; `context` is the authority. */
 bool relays_know_descriptor(const void *context, const uint8_t digest[DIGEST_BYTES]);

@@ -40,36 +40,21 @@ struct authority_link *authority_link_new(struct authority *authority, instant n
   return link;
 }
 
-/* [LIMIT-5] */
-static bool count_in(struct authority *authority, struct authority_link *link) {
-  uint64_t count = 0, key = address_source_key(&link->address);
-  if (address_is_private(&link->address)) return true;
-  index_map_get(&authority->per_address, key, &count);
-  link->is_counted = count < LIMIT_LINKS_PER_ADDRESS && index_map_put(&authority->per_address, key, count + 1);
-  return link->is_counted;
-}
-
-static void count_out(struct authority *authority, const struct authority_link *link) {
-  uint64_t count = 0, key = address_source_key(&link->address);
-  authority->visitors -= link->kind == LINK_VISITOR;
-  if (!link->is_counted || !index_map_get(&authority->per_address, key, &count)) return;
-  if (count <= 1) index_map_remove(&authority->per_address, key);
-  else index_map_put(&authority->per_address, key, count - 1);
-}
-
 struct authority_link *authority_link_accept(struct authority *authority, instant now, const struct address *peer) {
   if (authority->visitors >= AUTHORITY_VISITORS_MAX) return NULL;
   struct link *inner = link_new_responder(authority->config.self, &authority->random);
   struct authority_link *link = inner == NULL ? NULL : authority_link_new(authority, now, LINK_VISITOR, inner);
   if (link == NULL) return NULL;
   link->address = *peer;
-  if (count_in(authority, link)) return link;
+  if (source_enter(authority, link, now)) return link;
   authority_link_free(authority, link);
   return NULL;
 }
 
 void authority_link_free(struct authority *authority, struct authority_link *link) {
-  count_out(authority, link);
+  descriptors_forget(authority, link);
+  source_leave(authority, link);
+  authority->visitors -= link->kind == LINK_VISITOR;
   trunk_detach(&link->side);
   timer_heap_cancel(&authority->timers, &link->timer);
   list_leave(&link->wants_work);
@@ -120,6 +105,8 @@ static void opened(struct authority *authority, struct authority_link *link, ins
   /* A relay that leaves the probe's CREATE unanswered keeps others from being tested. */
   uint64_t wait = link->kind == LINK_PROBE ? LIMIT_HANDSHAKE_TIME : LIMIT_LINK_IDLE_TIME;
   timer_heap_set(&authority->timers, &link->timer, TIMER_LINK, link->connection, instant_after(now, wait));
+  /* [AUTH-11] Strangers hand in descriptors, one at a time. */
+  if (link->member < 0) transfers_limit_puts(trunk_transfers(link->trunk), LIMIT_DESCRIPTOR_BYTES, 1);
   if (link->kind == LINK_VISITOR) trunk_tell_time(link->trunk, wall_clock_date(&authority->clock, now));
   else if (link->kind == LINK_PEER) peer_opened(authority, link, now);
   else probe_opened(authority, link, now);
@@ -127,7 +114,8 @@ static void opened(struct authority *authority, struct authority_link *link, ins
 
 void authority_link_follow(struct authority *authority, struct authority_link *link, instant now) {
   struct link *inner = trunk_link(link->trunk);
-  if (link_needs_work(inner) && !list_contains_node(&link->wants_work)) list_append(&authority->wants_work, &link->wants_work);
+  struct list *wants_work = link->kind == LINK_VISITOR ? &authority->wants_work : &authority->own_work;
+  if (link_needs_work(inner) && !list_contains_node(&link->wants_work)) list_append(wants_work, &link->wants_work);
   enum outcome outcome = OUTCOME_OK;
   if (link_state(inner) == LINK_AWAITING_ADMISSION) outcome = admit(authority, link);
   if (outcome != OUTCOME_OK) authority_link_lost(authority, link, now, outcome);
@@ -135,19 +123,20 @@ void authority_link_follow(struct authority *authority, struct authority_link *l
 }
 
 bool authority_link_work(struct authority *authority, instant now) {
-  struct list_node *node = list_take_first(&authority->wants_work);
+  struct list_node *node = list_take_first(&authority->own_work);
+  if (node == NULL) node = list_take_first(&authority->wants_work);
   if (node == NULL) return false;
   struct authority_link *link = LIST_OBJECT(node, struct authority_link, wants_work);
-  if (link->is_gone) return list_first(&authority->wants_work) != NULL;
+  if (link->is_gone) return true;
   enum outcome outcome = link_work(trunk_link(link->trunk), now);
   trunk_make_ready(link->trunk);
   if (outcome == OUTCOME_OK) authority_link_follow(authority, link, now);
   else authority_link_lost(authority, link, now, outcome);
-  return list_first(&authority->wants_work) != NULL;
+  return true;
 }
 
 /* [AUTH-2] Anyone may ask for the consensus; only members for votes. */
-static void answer(struct authority *authority, struct authority_link *link, const struct transfer_event *event) {
+static void answer(struct authority *authority, struct authority_link *link, instant now, const struct transfer_event *event) {
   const struct held_vote *vote = NULL;
   struct document *document = NULL;
   enum outcome outcome = consensus_archive_answer(&authority->archive, &event->about, &document);
@@ -156,6 +145,10 @@ static void answer(struct authority *authority, struct authority_link *link, con
   if (event->about.kind == TRANSFER_NETWORK_FILE) { /* [NET-11] */
     document = authority_network_after(authority, link->member, event->about.epoch);
     outcome = OUTCOME_STALE;
+  }
+  if (document != NULL && !source_may_fetch(authority, link, now, document_len(document))) {
+    document = NULL;
+    outcome = OUTCOME_TOO_BUSY;
   }
   if (document != NULL) transfers_answer(trunk_transfers(link->trunk), event->request, document);
   else transfers_finish(trunk_transfers(link->trunk), event->request, outcome);
@@ -193,12 +186,13 @@ static void take_given(struct authority *authority, struct authority_link *link,
   else if (event->about.kind == TRANSFER_DESCRIPTOR && document_len(event->document) > LIMIT_DESCRIPTOR_BYTES)
     outcome = OUTCOME_TOO_LARGE;
   else if (event->about.kind == TRANSFER_DESCRIPTOR)
-    outcome = relays_take_descriptor(authority, now, event->document);
-  transfers_finish(trunk_transfers(link->trunk), event->request, outcome);
+    outcome = descriptors_receive(authority, link, now, event->request, event->document);
+  bool waits = event->about.kind == TRANSFER_DESCRIPTOR && outcome == OUTCOME_OK;
+  if (!waits) transfers_finish(trunk_transfers(link->trunk), event->request, outcome);
 }
 
 static void take_transfer(struct authority *authority, struct authority_link *link, instant now, const struct transfer_event *event) {
-  if (event->kind == TRANSFER_ASKED) answer(authority, link, event);
+  if (event->kind == TRANSFER_ASKED) answer(authority, link, now, event);
   else if (event->kind == TRANSFER_GIVEN) take_given(authority, link, now, event);
   else if (link->kind == LINK_PEER) peer_transfer(authority, link, now, event);
   if (event->kind == TRANSFER_GIVEN || event->kind == TRANSFER_ARRIVED) document_release(event->document);

@@ -3,25 +3,39 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PROBES_AT_ONCE = AUTHORITY_PROBES_AT_ONCE, FAILURES_UNTIL_DOWN = 2, SOON_PART = 8 };
+enum { PROBES_OF_EACH = LIMIT_PROBES_AT_ONCE / 2, FAILURES_UNTIL_DOWN = 2, SOON_PART = 8 };
 #define PROBES_BUSY_WAIT (50 * MILLISECONDS)
 
 static uint64_t probe_interval(const struct authority *authority) {
   return (uint64_t)authority->network->timing.probe_interval * MILLISECONDS;
 }
 
+static void set_timer(struct authority *authority, instant now) {
+  instant at = INSTANT_NEVER;
+  for (int i = 0; i < 2; i++) {
+    struct list_node *first = list_first(&authority->probes[i]);
+    if (first == NULL) continue;
+    instant due = LIST_OBJECT(first, struct known_relay, order)->next_probe;
+    /* Whoever is due keeps the place: a crowd is not sorted again and again. */
+    if (authority->probes_under_way[i] >= PROBES_OF_EACH && due <= now) due = instant_after(now, PROBES_BUSY_WAIT);
+    at = instant_earlier(at, due);
+  }
+  if (at == INSTANT_NEVER) timer_heap_cancel(&authority->timers, &authority->probe_timer);
+  else timer_heap_set(&authority->timers, &authority->probe_timer, TIMER_PROBES, ID_NONE, at);
+}
+
 /* Keeps the list in order of time: plans are near its end almost always. */
 void probe_plan(struct authority *authority, struct known_relay *relay, instant at) {
   relay->next_probe = at;
   list_leave(&relay->order);
-  struct list_node *before = authority->probes.head.previous;
-  while (before != &authority->probes.head && LIST_OBJECT(before, struct known_relay, order)->next_probe > at) before = before->previous;
+  struct list *probes = &authority->probes[!relay->has_run]; /* [AUTH-14] */
+  struct list_node *before = probes->head.previous;
+  while (before != &probes->head && LIST_OBJECT(before, struct known_relay, order)->next_probe > at) before = before->previous;
   relay->order.previous = before;
   relay->order.next = before->next;
   before->next->previous = &relay->order;
   before->next = &relay->order;
-  struct list_node *first = list_first(&authority->probes);
-  timer_heap_set(&authority->timers, &authority->probe_timer, TIMER_PROBES, ID_NONE, LIST_OBJECT(first, struct known_relay, order)->next_probe);
+  set_timer(authority, 0);
 }
 
 static bool begin(struct authority *authority, struct known_relay *relay, instant now) {
@@ -37,23 +51,24 @@ static bool begin(struct authority *authority, struct known_relay *relay, instan
     return false;
   }
   relay->probe = link;
-  authority->probes_under_way++;
+  authority->probes_under_way[!relay->has_run]++;
   return true;
 }
 
-void probe_timer(struct authority *authority, instant now) {
+static void begin_due(struct authority *authority, int of, instant now) {
   struct list_node *node;
-  while ((node = list_first(&authority->probes)) != NULL) {
+  while ((node = list_first(&authority->probes[of])) != NULL && authority->probes_under_way[of] < PROBES_OF_EACH) {
     struct known_relay *relay = LIST_OBJECT(node, struct known_relay, order);
     if (relay->next_probe > now) break;
-    if (authority->probes_under_way >= PROBES_AT_ONCE) { /* whoever is due keeps the place: a crowd is not sorted again and again */
-      timer_heap_set(&authority->timers, &authority->probe_timer, TIMER_PROBES, ID_NONE, instant_after(now, PROBES_BUSY_WAIT));
-      return;
-    }
     bool begun = relay->probe == NULL && begin(authority, relay, now);
     /* Until it ends, which plans the next. */
     probe_plan(authority, relay, instant_after(now, begun || relay->probe != NULL ? 4 * LIMIT_HANDSHAKE_TIME : 1 * SECONDS));
   }
+}
+
+void probe_timer(struct authority *authority, instant now) {
+  for (int of = 0; of < 2; of++) begin_due(authority, of, now);
+  set_timer(authority, now);
 }
 
 /* [AUTH-3] The link proved identity and link key; the circuit handshake proves the onion key. */
@@ -94,7 +109,7 @@ void probe_ended(struct authority *authority, struct authority_link *link, insta
   if (relay == NULL) return; /* told already */
   link->relay = NULL;
   relay->probe = NULL;
-  authority->probes_under_way--;
+  authority->probes_under_way[!relay->has_run]--;
   authority->probes_done++;
   authority->probes_failed += !good;
   relay->failures = good ? 0 : (uint8_t)(relay->failures < UINT8_MAX ? relay->failures + 1 : UINT8_MAX);

@@ -15,7 +15,7 @@ static struct known_relay *find_relay(const struct authority *authority, const u
 
 void relays_forget(struct authority *authority, struct known_relay *relay) {
   if (relay->probe != NULL) relay->probe->relay = NULL;
-  if (relay->probe != NULL) authority->probes_under_way--;
+  if (relay->probe != NULL) authority->probes_under_way[!relay->has_run]--;
   index_map_remove(&authority->by_identity, get_u64(relay->descriptor.identity));
   index_map_remove(&authority->by_digest, get_u64(relay->descriptor.digest));
   list_leave(&relay->order);
@@ -38,61 +38,93 @@ static bool is_taken(const struct authority *authority, const struct descriptor 
   return false;
 }
 
-/* Descriptors cost nothing: when there are too many, the one goes that failed most often and was heard longest ago of
- * those that do not run. */
-static void make_room(struct authority *authority) {
-  uint32_t cursor = 0;
-  struct id id;
-  struct known_relay *relay, *worst = NULL;
-  if (id_table_count(&authority->relays) < LIMIT_RELAYS) return;
-  while ((relay = id_table_next(&authority->relays, &cursor, &id)) != NULL) {
-    if (relay->is_running) continue;
-    bool is_worse = worst == NULL || relay->failures > worst->failures ||
-                    (relay->failures == worst->failures && relay->last_heard < worst->last_heard);
-    if (is_worse) worst = relay;
-  }
-  if (worst != NULL) relays_forget(authority, worst);
+/* Those that never ran before those that did, then by failures, then by when they were heard of. */
+static bool is_worse(const struct known_relay *a, const struct known_relay *b) {
+  if (b == NULL) return true;
+  if (a->has_run != b->has_run) return !a->has_run;
+  if (a->failures != b->failures) return a->failures > b->failures;
+  return a->last_heard < b->last_heard;
 }
 
-static struct known_relay *add_relay(struct authority *authority, const struct descriptor *descriptor) {
+/* [AUTH-14] Descriptors cost nothing: neither the table nor one place fills up with relays that never answer. */
+static void make_room(struct authority *authority, const struct address *place) {
+  uint32_t cursor = 0, count = 0;
   struct id id;
-  make_room(authority);
+  struct known_relay *relay, *worst = NULL, *worst_there = NULL;
+  bool is_counted = !address_is_private(place);
+  while ((relay = id_table_next(&authority->relays, &cursor, &id)) != NULL) {
+    if (relay->is_running) continue;
+    if (is_worse(relay, worst)) worst = relay;
+    if (!is_counted || relay->has_run || address_source_key(&relay->descriptor.address) != address_source_key(place)) continue;
+    count++;
+    if (is_worse(relay, worst_there)) worst_there = relay;
+  }
+  if (count >= LIMIT_NEWCOMERS_PER_ADDRESS) relays_forget(authority, worst_there);
+  else if (worst != NULL && id_table_count(&authority->relays) >= LIMIT_RELAYS) relays_forget(authority, worst);
+}
+
+static struct known_relay *add_relay(struct authority *authority, instant now, const struct descriptor *descriptor) {
+  struct id id;
+  make_room(authority, &descriptor->address);
   struct known_relay *relay = id_table_add(&authority->relays, &id);
   if (relay == NULL) return NULL;
   relay->id = id;
+  token_bucket_init(&relay->tokens, 1, LIMIT_DESCRIPTORS_AT_ONCE * LIMIT_DESCRIPTOR_GAP_S, now);
   if (index_map_put(&authority->by_identity, get_u64(descriptor->identity), id.slot)) return relay;
   id_table_remove(&authority->relays, id);
   return NULL;
 }
 
-static enum outcome judge(struct authority *authority, instant now, struct document *text, struct descriptor *ret) {
-  const struct network_file *network = authority->network;
-  enum outcome outcome = descriptor_parse(network->id, document_bytes(text), document_len(text), ret, NULL);
-  if (outcome == OUTCOME_OK) outcome = descriptor_check(ret, network, wall_clock_date(&authority->clock, now));
+enum outcome relays_screen(const struct authority *authority, instant now, const struct descriptor *descriptor) {
+  enum outcome outcome = descriptor_check(descriptor, authority->network, wall_clock_date(&authority->clock, now));
   if (outcome != OUTCOME_OK) return outcome;
-  const struct known_relay *known = find_relay(authority, ret->identity);
-  if (known != NULL && memcmp(known->descriptor.identity, ret->identity, IDENTITY_BYTES) != 0) return OUTCOME_REFUSED_BY_POLICY;
-  if (known != NULL && ret->sequence <= known->descriptor.sequence) return OUTCOME_STALE;
-  return is_taken(authority, ret) ? OUTCOME_REFUSED_BY_POLICY : OUTCOME_OK;
+  const struct known_relay *known = find_relay(authority, descriptor->identity);
+  if (known != NULL && memcmp(known->descriptor.identity, descriptor->identity, IDENTITY_BYTES) != 0) return OUTCOME_REFUSED_BY_POLICY;
+  return known != NULL && descriptor->sequence <= known->descriptor.sequence ? OUTCOME_STALE : OUTCOME_OK;
 }
 
-enum outcome relays_take_descriptor(struct authority *authority, instant now, struct document *text) {
-  struct descriptor descriptor;
-  enum outcome outcome = judge(authority, now, text, &descriptor);
-  if (outcome != OUTCOME_OK) {
-    authority->descriptors_refused += outcome != OUTCOME_STALE;
-    return outcome;
+/* [AUTH-12] Anyone can write a relay's name, but only few can write from its address. */
+bool relays_is_known(const struct authority *authority, const struct descriptor *descriptor, const struct address *from) {
+  const struct known_relay *relay = find_relay(authority, descriptor->identity);
+  uint64_t key = address_source_key(from);
+  if (relay != NULL && relay->has_run) {
+    const struct address *other = &relay->descriptor.other;
+    return key == relay->source || key == address_source_key(&relay->descriptor.address) ||
+           (other->family != ADDRESS_NONE && key == address_source_key(other));
   }
-  struct known_relay *relay = find_relay(authority, descriptor.identity);
-  if (relay == NULL) relay = add_relay(authority, &descriptor);
+  const struct relay_entry *entry = authority->consensus == NULL ? NULL : consensus_find(authority->consensus, descriptor->identity);
+  return entry != NULL && key == address_source_key(&entry->address);
+}
+
+struct token_bucket *relays_tokens(const struct authority *authority, const struct descriptor *descriptor) {
+  struct known_relay *relay = find_relay(authority, descriptor->identity);
+  return relay == NULL ? NULL : &relay->tokens;
+}
+
+bool relays_is_place(const struct authority *authority, const struct address *address) {
+  uint32_t cursor = 0;
+  struct id id;
+  const struct known_relay *relay;
+  while ((relay = id_table_next(&authority->relays, &cursor, &id)) != NULL)
+    if (relay->is_running && address_source_key(&relay->descriptor.address) == address_source_key(address)) return true;
+  return false;
+}
+
+enum outcome relays_take_descriptor(struct authority *authority, instant now, struct document *text, const struct descriptor *descriptor,
+                                    const struct address *from) {
+  enum outcome outcome = relays_screen(authority, now, descriptor); /* once more: another may have come while it waited */
+  if (outcome == OUTCOME_OK && is_taken(authority, descriptor)) outcome = OUTCOME_REFUSED_BY_POLICY;
+  if (outcome != OUTCOME_OK) return outcome;
+  struct known_relay *relay = find_relay(authority, descriptor->identity);
+  if (relay == NULL) relay = add_relay(authority, now, descriptor);
   if (relay == NULL) return OUTCOME_LIMIT_REACHED;
   document_release(relay->text);
   index_map_remove(&authority->by_digest, get_u64(relay->descriptor.digest));
-  index_map_put(&authority->by_digest, get_u64(descriptor.digest), relay->id.slot);
+  index_map_put(&authority->by_digest, get_u64(descriptor->digest), relay->id.slot);
   relay->text = document_take(text);
-  relay->descriptor = descriptor;
+  relay->descriptor = *descriptor;
+  relay->source = address_source_key(from);
   relay->last_heard = now;
-  authority->descriptors_taken++;
   if (relay->probe == NULL) probe_plan(authority, relay, now);
   return OUTCOME_OK;
 }

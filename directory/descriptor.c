@@ -103,56 +103,74 @@ static bool x25519_key_is_good(const uint8_t key[X25519_BYTES]) {
   return x25519_shared(shared, scalar, key);
 }
 
-/* [DESC-2] to [DESC-6]: what takes time. */
-static enum outcome verify(const struct descriptor *descriptor, const uint8_t *bytes, size_t signed_len,
-                           const uint8_t signature[ED25519_SIGNATURE_BYTES]) {
+static bool certificate_is_good(const struct descriptor *descriptor) {
   struct signing_certificate certificate = certificate_of(descriptor);
-  if (!signing_certificate_is_valid(&certificate))
-    return OUTCOME_BAD_SIGNATURE;
-  if (!signature_is_valid(signature, descriptor->signing_key, CONTEXT, bytes, signed_len)) return OUTCOME_BAD_SIGNATURE;
-  for (uint32_t i = 0; i < descriptor->family_count; i++) {
-    const struct descriptor_family *family = &descriptor->families[i];
-    if (!signature_is_valid(family->certificate, family->key, FAMILY_CONTEXT, descriptor->identity, IDENTITY_BYTES))
-      return OUTCOME_BAD_SIGNATURE;
-  }
-  /* [DESC-5] */
-  if (!x25519_key_is_good(descriptor->link_key) || !x25519_key_is_good(descriptor->onion_key)) return OUTCOME_BAD_DOCUMENT;
-  return OUTCOME_OK;
+  return signing_certificate_is_valid(&certificate);
 }
 
-static enum outcome parse(const uint8_t network[32], const uint8_t *bytes, size_t len, bool with_signatures,
-                          struct descriptor *ret, uint32_t *ret_line) {
+static bool family_is_good(const struct descriptor *descriptor, uint32_t index) {
+  const struct descriptor_family *family = &descriptor->families[index];
+  return signature_is_valid(family->certificate, family->key, FAMILY_CONTEXT, descriptor->identity, IDENTITY_BYTES);
+}
+
+/* [DESC-2] to [DESC-6]: what takes time. */
+bool descriptor_prove(const struct descriptor *descriptor, const uint8_t *bytes, struct descriptor_proof *proof, enum outcome *ret_outcome) {
+  enum { CERTIFICATE, SIGNATURE, LINK_KEY, ONION_KEY, FAMILIES };
+  uint32_t step = proof->steps++, families = descriptor->family_count;
+  *ret_outcome = OUTCOME_OK;
+  if (step == CERTIFICATE) {
+    if (!certificate_is_good(descriptor)) *ret_outcome = OUTCOME_BAD_SIGNATURE;
+  } else if (step == SIGNATURE) {
+    if (!signature_is_valid(proof->signature, descriptor->signing_key, CONTEXT, bytes, proof->signed_len)) *ret_outcome = OUTCOME_BAD_SIGNATURE;
+  } else if (step == LINK_KEY || step == ONION_KEY) { /* [DESC-5] */
+    if (!x25519_key_is_good(step == LINK_KEY ? descriptor->link_key : descriptor->onion_key)) *ret_outcome = OUTCOME_BAD_DOCUMENT;
+  } else if (!family_is_good(descriptor, step - FAMILIES)) {
+    *ret_outcome = OUTCOME_BAD_SIGNATURE;
+  }
+  return *ret_outcome == OUTCOME_OK && proof->steps < FAMILIES + families;
+}
+
+static enum outcome parse(const uint8_t network[32], const uint8_t *bytes, size_t len, struct descriptor *ret, struct descriptor_proof *ret_proof,
+                          uint32_t *ret_line) {
   struct descriptor descriptor;
   struct text_reader reader;
-  uint8_t signature[ED25519_SIGNATURE_BYTES];
+  *ret_proof = (struct descriptor_proof){0};
   if (ret_line) *ret_line = 0;
   if (len > LIMIT_DESCRIPTOR_BYTES) return OUTCOME_TOO_LARGE;
   memset(&descriptor, 0, sizeof descriptor);
   text_reader_init(&reader, bytes, len);
   read_signed_part(&reader, &descriptor);
-  size_t signed_len = text_offset(&reader);
+  ret_proof->signed_len = text_offset(&reader);
   text_read_line(&reader, "signature");
-  text_read_hex(&reader, signature, sizeof signature);
+  text_read_hex(&reader, ret_proof->signature, sizeof ret_proof->signature);
   if (!text_is_complete(&reader)) {
     if (ret_line) *ret_line = reader.line;
     return OUTCOME_BAD_DOCUMENT;
   }
   if (memcmp(descriptor.network, network, sizeof descriptor.network) != 0) return OUTCOME_WRONG_NETWORK;
-  if (with_signatures) {
-    enum outcome outcome = verify(&descriptor, bytes, signed_len, signature);
-    if (outcome != OUTCOME_OK) return outcome;
-  }
-  digest_labelled(descriptor.digest, CONTEXT, bytes, signed_len);
+  digest_labelled(descriptor.digest, CONTEXT, bytes, ret_proof->signed_len);
   *ret = descriptor;
   return OUTCOME_OK;
 }
 
 enum outcome descriptor_parse(const uint8_t network[32], const uint8_t *bytes, size_t len, struct descriptor *ret, uint32_t *ret_line) {
-  return parse(network, bytes, len, true, ret, ret_line);
+  struct descriptor descriptor;
+  struct descriptor_proof proof;
+  enum outcome outcome = parse(network, bytes, len, &descriptor, &proof, ret_line);
+  if (outcome != OUTCOME_OK) return outcome;
+  while (descriptor_prove(&descriptor, bytes, &proof, &outcome)) continue;
+  if (outcome == OUTCOME_OK) *ret = descriptor;
+  return outcome;
 }
 
 enum outcome descriptor_read(const uint8_t network[32], const uint8_t *bytes, size_t len, struct descriptor *ret, uint32_t *ret_line) {
-  return parse(network, bytes, len, false, ret, ret_line);
+  struct descriptor_proof proof;
+  return parse(network, bytes, len, ret, &proof, ret_line);
+}
+
+enum outcome descriptor_read_unproven(const uint8_t network[32], const uint8_t *bytes, size_t len, struct descriptor *ret,
+                                      struct descriptor_proof *ret_proof) {
+  return parse(network, bytes, len, ret, ret_proof, NULL);
 }
 
 /* [DESC-8] */

@@ -45,6 +45,12 @@ struct descriptor {
 enum outcome descriptor_parse(const uint8_t network[32], const uint8_t *bytes, size_t len, struct descriptor *ret, uint32_t *ret_line);
 /* The same without its signatures, certificates and keys: for bytes of which they were verified before. */
 enum outcome descriptor_read(const uint8_t network[32], const uint8_t *bytes, size_t len, struct descriptor *ret, uint32_t *ret_line);
+/* For whoever must not spend long at once ([MACH-9]): what is still to be proven of a descriptor that was read, a step at a time. */
+struct descriptor_proof { size_t signed_len; uint8_t signature[ED25519_SIGNATURE_BYTES]; uint32_t steps; };
+enum outcome descriptor_read_unproven(const uint8_t network[32], const uint8_t *bytes, size_t len, struct descriptor *ret,
+                                      struct descriptor_proof *ret_proof);
+/* One signature or key more, of the same bytes. True: more are left. *ret_outcome: OK, BAD_SIGNATURE, BAD_DOCUMENT. */
+bool descriptor_prove(const struct descriptor *, const uint8_t *bytes, struct descriptor_proof *, enum outcome *ret_outcome);
 /* [DESC-8] OK; CLOCK_WRONG: from the future; STALE: too old, or its signing key is; NOT_ALLOWED_HERE: a private address
  * outside a lab. */
 enum outcome descriptor_check(const struct descriptor *, const struct network_file *, struct date now);

@@ -87,6 +87,24 @@ enum {
   LIMIT_LINE_BYTES = 1024,
 };
 
+/* What strangers may ask of an authority, [AUTH-11] to [AUTH-14] */
+enum {
+  LIMIT_SOURCES = 16384,                     /* addresses remembered for what they asked */
+  LIMIT_DESCRIPTORS_WAITING = 512,           /* of newcomers, and as many of relays that are known */
+  LIMIT_DESCRIPTORS_WAITING_PER_ADDRESS = 4, /* one a link */
+  LIMIT_DESCRIPTORS_AT_ONCE = 8,             /* of an address, or of a known relay; then one in so many seconds: */
+  LIMIT_DESCRIPTOR_GAP_S = 10,
+  LIMIT_NEWCOMERS_PER_SECOND = 50,           /* all newcomers together */
+  LIMIT_NEWCOMERS_AT_ONCE = 500,
+  LIMIT_NEWCOMERS_PER_ADDRESS = 8,           /* that say they are at one address and never answered there */
+  LIMIT_PROBES_AT_ONCE = 64,                 /* half of them for those that never answered */
+  LIMIT_SERVED_PER_ADDRESS = 1024 * 1024,    /* bytes of documents a second, and at once: */
+  LIMIT_SERVED_PER_ADDRESS_AT_ONCE = 64 * 1024 * 1024,
+  LIMIT_SERVED_TO_RELAYS = 64 * 1024 * 1024,
+  LIMIT_SERVED_TO_OTHERS = 16 * 1024 * 1024,
+  LIMIT_SERVED_SECONDS_AT_ONCE = 16,         /* so many seconds' worth of the last two */
+};
+
 /* How they relate */
 static_assert((int)ONION_BODY_BYTES == (int)CELL_BODY_BYTES, "layers cover a cell's body");
 static_assert(CELL_HEADER_BYTES + CELL_BODY_BYTES == CELL_BYTES, "nothing else is in a cell");
@@ -100,6 +118,9 @@ static_assert(ONION_CONTENT(LIMIT_EXIT_PLACE) - MESSAGE_HEADER_BYTES - MESSAGE_S
 static_assert(MESSAGE_HEADER_BYTES + MESSAGE_STREAM_BYTES + 2 + TARGET_MAX_BYTES <= ONION_CONTENT(LIMIT_LAST_PLACE), "BEGIN fits one cell everywhere");
 static_assert(2 + CELL_BYTES + AEAD_TAG_BYTES <= 1440 - 12, "a record of one cell fits one IPv6 TCP segment");
 static_assert(LINK_RECORD_MAX_BYTES <= 16 * 1024, "a record is at most 16 KiB");
+static_assert(LIMIT_DESCRIPTORS_WAITING / LIMIT_NEWCOMERS_PER_SECOND * SECONDS < LIMIT_LINK_IDLE_TIME / 4, "who waits is served before its link closes");
+static_assert((int)LIMIT_CONSENSUS_PACKED_BYTES <= (int)LIMIT_SERVED_PER_ADDRESS_AT_ONCE, "every document can be fetched");
+static_assert((int)LIMIT_SERVED_PER_ADDRESS_AT_ONCE <= (int)LIMIT_SERVED_TO_OTHERS * LIMIT_SERVED_SECONDS_AT_ONCE, "one address does not use up what is for all");
 static_assert(LIMIT_CREDIT_FIRST <= LIMIT_WINDOW_LEAST, "the first cells never wait for a report");
 static_assert(LIMIT_CLOSING_PER_CLIENT >= 2 * LIMIT_CIRCUITS_PER_CLIENT_LINK, "who closes all its circuits may open as many anew");
 static_assert(LIMIT_LOOKUPS_PER_CIRCUIT * 16 <= LIMIT_LOOKUPS_PER_SHARD, "no few circuits keep the others from names");

@@ -48,6 +48,7 @@ struct transfer {
 struct transfers {
   bool may_ask;
   size_t put_max_bytes;
+  uint32_t puts_at_once;
   uint16_t last_request;
   uint8_t turn; /* the slot whose document sends next */
   uint8_t event_first, event_count;
@@ -59,8 +60,13 @@ struct transfers *transfers_new(bool may_ask, size_t put_max_bytes) {
   struct transfers *t = calloc(1, sizeof *t);
   if (t == NULL) return NULL;
   t->may_ask = may_ask;
-  t->put_max_bytes = put_max_bytes;
+  transfers_limit_puts(t, put_max_bytes, LIMIT_TRANSFERS_PER_LINK);
   return t;
+}
+
+void transfers_limit_puts(struct transfers *t, size_t put_max_bytes, uint32_t at_once) {
+  t->put_max_bytes = put_max_bytes;
+  t->puts_at_once = at_once;
 }
 
 static void slot_free(struct transfer *slot) {
@@ -231,11 +237,19 @@ static enum outcome receive_get(struct transfers *t, const uint8_t *body, size_t
   return OUTCOME_OK;
 }
 
+/* Of the peer's, this one included. */
+static uint32_t puts_under_way(const struct transfers *t) {
+  uint32_t count = 0;
+  for (size_t i = LIMIT_TRANSFERS_PER_LINK; i < SLOTS; i++) count += t->slots[i].step != STEP_FREE && t->slots[i].is_put;
+  return count;
+}
+
 static enum outcome receive_put(struct transfers *t, const uint8_t *body, size_t len) {
   if (len != PUT_BYTES || !kind_is_put(body[2]) || get_u32(body + 3) == 0) return OUTCOME_PROTOCOL_VIOLATION;
   struct transfer *slot = add_peers(t, body);
   if (slot == NULL) return OUTCOME_PROTOCOL_VIOLATION;
   slot->is_put = true;
+  slot->step = STEP_HEAD;
   slot->about.kind = body[2];
   slot->length = get_u32(body + 3);
   /* [XFER-8] Refused before a byte of it was sent: the other end waits for our HEAD. */
@@ -243,8 +257,8 @@ static enum outcome receive_put(struct transfers *t, const uint8_t *body, size_t
     refuse(slot, OUTCOME_NOT_ALLOWED_HERE);
   else if (slot->length > t->put_max_bytes)
     refuse(slot, OUTCOME_TOO_LARGE);
-  else
-    slot->step = STEP_HEAD;
+  else if (puts_under_way(t) > t->puts_at_once)
+    refuse(slot, OUTCOME_TOO_BUSY);
   return OUTCOME_OK;
 }
 

@@ -47,6 +47,8 @@ struct transfer_event {
 /* may_ask: the peer may GET from us; put_max_bytes: the largest PUT taken from this peer, 0: none. NULL: no memory. */
 struct transfers *transfers_new(bool may_ask, size_t put_max_bytes);
 void transfers_free(struct transfers *);
+/* From now on PUTs of at most so many bytes, so many at once; for who turns out to be a stranger. */
+void transfers_limit_puts(struct transfers *, size_t put_max_bytes, uint32_t at_once);
 
 /* A CONTROL message of GET, PUT, HEAD, CHUNK or DONE. Not OK: close the link; PROTOCOL_VIOLATION: the peer broke a
  * rule, NO_MEMORY: there is none for what it sends. */

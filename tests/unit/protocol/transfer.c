@@ -496,3 +496,26 @@ static uint32_t receive_without_memory(void) {
 Test(transfer, survives_every_failing_allocation) {
   failing_allocator_try_every(receive_without_memory, true);
 }
+
+/* [XFER-8] A stranger hands in one at a time: the second is told so before a byte of it was sent, the next may come. */
+Test(transfer, puts_beyond_those_taken_at_once_are_refused) {
+  struct transfers *t = transfers_new(true, PUT_MAX);
+  struct transfer_event event;
+  transfers_limit_puts(t, 20, 1);
+  cr_assert_eq(tell_put(t, 1, TRANSFER_DESCRIPTOR, 10), OUTCOME_OK);
+  cr_assert_eq(tell_put(t, 2, TRANSFER_DESCRIPTOR, 10), OUTCOME_OK);
+  cr_assert_eq(tell_put(t, 3, TRANSFER_DESCRIPTOR, 21), OUTCOME_OK);
+  write_cell(t);
+  cr_assert_eq(tell_chunk(t, 2, 10), OUTCOME_PROTOCOL_VIOLATION, "it was refused");
+  cr_assert_eq(tell_chunk(t, 1, 10), OUTCOME_OK);
+  cr_assert(transfers_next_event(t, &event) && event.kind == TRANSFER_GIVEN);
+  document_release(event.document);
+  transfers_finish(t, event.request, OUTCOME_OK);
+  write_cell(t);
+  cr_assert_eq(tell_put(t, 2, TRANSFER_DESCRIPTOR, 10), OUTCOME_OK);
+  write_cell(t);
+  cr_assert_eq(tell_chunk(t, 2, 10), OUTCOME_OK);
+  cr_assert(transfers_next_event(t, &event) && event.kind == TRANSFER_GIVEN);
+  document_release(event.document);
+  transfers_free(t);
+}

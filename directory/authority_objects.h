@@ -1,0 +1,149 @@
+/* The objects of an authority: links, the sources that they come from, peers, relays, votes, and the authority itself.
+ * Spec: specs/authority.md. Included by authority_internal.h.
+ */
+#ifndef TUNIC_DIRECTORY_AUTHORITY_OBJECTS_H
+#define TUNIC_DIRECTORY_AUTHORITY_OBJECTS_H
+
+#include "crypto/circuit_handshake.h"
+#include "directory/authority.h"
+#include "directory/consensus_archive.h"
+#include "directory/descriptor.h"
+#include "directory/fetch.h"
+#include "directory/tally.h"
+#include "directory/vote.h"
+#include "protocol/effect_queue.h"
+#include "protocol/index_map.h"
+#include "protocol/limits.h"
+#include "protocol/status.h"
+#include "protocol/timer_heap.h"
+#include "protocol/token_bucket.h"
+#include "protocol/trunk.h"
+
+enum {
+  AUTHORITY_VISITORS_MAX = 8192,
+  /* Our own links always find room, however many visit. */
+  AUTHORITY_CONNECTIONS = AUTHORITY_VISITORS_MAX + LIMIT_PROBES_AT_ONCE + 4 * LIMIT_AUTHORITIES,
+};
+enum authority_link_kind { LINK_VISITOR = 1, LINK_PEER, LINK_PROBE };
+enum { SLOT_FETCH = LINK_PROBE + 1 }; /* the fetch's own connections, in the same table */
+enum authority_timer { TIMER_LINK = 1, TIMER_PEER, TIMER_PROBES };
+
+/* Who asks for what others want, too, has a share of their own: relays that are known, and everybody else. */
+enum authority_share { SHARE_UNKNOWN, SHARE_RELAYS, SHARE_OTHERS };
+
+struct known_relay;
+struct waiting_descriptor;
+
+/* What an address may still ask for; in a lab, where all may be on one machine, a link. */
+struct allowance { struct token_bucket descriptors, bytes; };
+
+/* An address that links came from: kept for a while after the last, so that coming again earns nothing. */
+struct source {
+  struct id id;
+  uint64_t key; /* address_source_key */
+  uint32_t links, waiting;
+  struct allowance allowance;
+  struct list_node idle; /* without links, those longest so first */
+};
+
+struct authority_link {
+  struct id connection;
+  enum authority_link_kind kind;
+  struct trunk *trunk;          /* NULL while a peer's name is looked up */
+  bool is_open, is_gone;
+  struct address address;       /* LINK_VISITOR */
+  struct id source;             /* LINK_VISITOR; ID_NONE: it has an allowance of its own */
+  struct allowance allowance;
+  enum authority_share share;   /* found out when it first matters */
+  struct waiting_descriptor *waiting; /* handed in, not judged yet; NULL: none */
+  int member;                   /* an authority's place: whom a visitor proved to be, whom a peer link is to; -1: nobody */
+  struct known_relay *relay;    /* LINK_PROBE */
+  struct noise *handshake;
+  struct trunk_side side;
+  uint16_t put_request, vote_request, consensus_request, network_request; /* LINK_PEER: ours under way; 0: none */
+  struct timer timer;
+  struct list_node wants_work, gone;
+};
+
+/* Another authority, and our link to it. */
+struct peer {
+  struct authority_link *link;  /* NULL: none now */
+  struct timer timer;           /* when to try again */
+  uint32_t failures;
+  struct list outbox;           /* of struct outgoing: agreement messages that wait */
+  uint32_t outbox_count;
+  bool wants_consensus, wants_network;
+  uint64_t held_serial;         /* of the newest network file that it is known to hold */
+  uint32_t wanted_count;        /* votes to ask it for */
+  uint8_t wanted[LIMIT_AUTHORITIES][DIGEST_BYTES];
+};
+struct outgoing { struct list_node node; struct document *document; };
+
+/* A relay whose descriptor was taken. */
+struct known_relay {
+  struct id id;
+  struct descriptor descriptor;
+  struct document *text;
+  bool is_running, has_run;     /* now; ever */
+  uint8_t failures;
+  uint64_t source;              /* key of the address that it was handed in from */
+  struct token_bucket tokens;   /* for its next descriptors */
+  instant next_probe, running_since, last_heard;
+  struct authority_link *probe; /* under way */
+  struct list_node order;       /* by next_probe */
+};
+
+/* A vote that we hold, ours or another's. */
+struct held_vote {
+  uint64_t epoch;
+  uint32_t round;
+  uint8_t author;
+  uint8_t hash[DIGEST_BYTES];
+  struct vote *vote;
+};
+enum { HELD_VOTES_MAX = 4 * LIMIT_AUTHORITIES };
+
+enum authority_write { WRITE_BALLOT = 1, WRITE_VOTE, WRITE_CONSENSUS, WRITE_EVIDENCE, WRITE_NETWORK };
+
+struct authority {
+  struct authority_config config;
+  struct random_stream random;
+  struct wall_clock clock;
+  struct id_table connections, relays;
+  struct id_table sources;
+  struct index_map by_source;   /* their keys */
+  struct list idle_sources;
+  struct token_bucket newcomers, served_relays, served_others;
+  struct list waiting[2];       /* of struct waiting_descriptor: of known relays, of newcomers */
+  uint32_t waiting_count[2];
+  uint32_t visitors;
+  struct index_map by_identity, by_digest; /* of relays and their descriptors, by the first bytes */
+  struct effect_queue effects;
+  struct timer_heap timers;
+  struct cell_pool *cells;
+  struct trunk_pool trunks;
+  struct list wants_work, own_work, gone; /* own_work: links that we made ourselves */
+  uint32_t work_turn;
+  struct list probes[2];          /* relays by next_probe: those that ran before, those that never did */
+  struct timer probe_timer;
+  uint32_t next_number, probes_under_way[2];
+  struct peer peers[LIMIT_AUTHORITIES];
+  struct network_file in_force;       /* at the next epoch, or the first that is known to come */
+  const struct network_file *network; /* that; NULL: none yet */
+  uint32_t own;                       /* our place in it, while there is an agreement */
+  struct agreement *agreement;        /* NULL: we are not one of its authorities, or not yet */
+  struct fetch *fetch;                /* for that time */
+  uint32_t shared_serial;             /* a quorum is known to hold the file of this serial */
+  uint32_t ballots_under_way, ballots_stale; /* being written; those of the agreement before this one */
+  struct consensus *consensus;
+  struct consensus_archive archive; /* the same, and those before it */
+  struct held_vote votes[HELD_VOTES_MAX];
+  uint32_t vote_count;
+  uint64_t ballot_version;       /* being written */
+  struct { uint64_t epoch; uint32_t round; uint8_t hash[DIGEST_BYTES]; bool waits; } own_vote;
+  struct { struct consensus *consensus; struct agreement_certificate certificate; bool waits; } decided;
+  bool stopping, split, running_changed;
+  uint64_t descriptors_taken, descriptors_refused, descriptors_too_busy, signatures_checked, documents_too_busy, document_bytes_served, connections_refused, probes_done, probes_failed, epochs_decided;
+};
+
+#endif

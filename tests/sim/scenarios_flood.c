@@ -1,0 +1,103 @@
+/* Scenarios of floods on authorities: whoever hands in and asks at full speed takes nothing from relays and from the agreement. */
+#include <string.h>
+
+#include "protocol/limits.h"
+#include "tests/sim/flooder.h"
+#include "tests/sim/scenario.h"
+
+enum { FLOOD_SECONDS = 30, STEPS_PER_DESCRIPTOR = 4, FLOODERS = 3 };
+
+static void free_flooder(struct sim_host *host) {
+  flooder_free(host->machines[0].self);
+}
+
+/* A public address is counted also in a lab; a private one is not. */
+static struct flooder *start_flooder(struct trial *trial, uint32_t index, bool is_public, uint32_t links) {
+  struct node *node = network_add_node(&trial->network, NODE_APP, "flood", index);
+  memcpy(node->self.network, trial->network.file.id, sizeof node->self.network);
+  if (is_public) node->host->address = (struct address){.family = ADDRESS_IPV4, .bytes = {8, 8, (uint8_t)index, 1}};
+  node->host->delay = (1 + 4 * index) * MILLISECONDS; /* not in step with each other */
+  struct flooder *flooder = flooder_new(&trial->network.sim, &node->self, &trial->network.file, links);
+  node->host->on_free = free_flooder;
+  sim_add_machine(node->host, flooder_machine(flooder));
+  sim_start(node->host);
+  return flooder;
+}
+
+static uint64_t figure_of_authorities(struct trial *trial, const char *name) {
+  uint64_t most = 0;
+  for (uint32_t i = 1; i <= trial->network.options.authorities; i++) {
+    uint64_t value = node_figure(trial_node(trial, "a", i), name);
+    if (value > most) most = value;
+  }
+  return most;
+}
+
+static bool is_taken_by_all(struct trial *trial, const struct node *relay, uint64_t within) {
+  instant late = instant_after(trial->network.sim.now, within);
+  uint32_t all = trial->network.options.authorities;
+  while (node_figure(relay, "authorities_that_took_the_descriptor") < all && trial->network.sim.now < late && !trial->network.sim.broken)
+    sim_run_for(&trial->network.sim, 50 * MILLISECONDS);
+  return node_figure(relay, "authorities_that_took_the_descriptor") == all;
+}
+
+static const struct network_options FOUR = {.authorities = 4, .relays = 3, .exits = 1, .clients = 1, .delay = 10 * MILLISECONDS, .timing = &calm_timing};
+
+static void expect_epochs(struct trial *trial, uint64_t since, instant began) {
+  uint64_t seconds = (trial->network.sim.now - began) / SECONDS, least = seconds / 10 - 1;
+  expect(trial, trial->watch.newest >= since + least, "%llu epochs in %llu s", (unsigned long long)(trial->watch.newest - since), (unsigned long long)seconds);
+}
+
+/* ATTACKS 12, 15, 20: strangers at a few addresses. Somebody new is taken all the same. */
+static void strangers_flood(struct trial *trial) {
+  struct flooder *flooders[FLOODERS];
+  trial_start(trial, &FOUR);
+  if (!expect(trial, network_run_until_ready(&trial->network, 120 * SECONDS), "the client is not ready")) return;
+  for (uint32_t i = 0; i < FLOODERS; i++) flooders[i] = start_flooder(trial, i + 1, true, 6);
+  instant began = trial->network.sim.now;
+  uint64_t epoch = trial->watch.newest, checked = figure_of_authorities(trial, "signatures_checked"), handed_in = 0;
+  sim_run_for(&trial->network.sim, 10 * SECONDS);
+  struct node *newcomer = network_add_relay(&trial->network, 9);
+  expect(trial, is_taken_by_all(trial, newcomer, 15 * SECONDS), "a new relay is not taken");
+  expect(trial, trial_run_until_listed(trial, newcomer, true, 30 * SECONDS), "a new relay is not listed");
+  sim_run_for(&trial->network.sim, instant_until(trial->network.sim.now, instant_after(began, FLOOD_SECONDS * SECONDS)));
+  expect_epochs(trial, epoch, began);
+  for (uint32_t i = 0; i < FLOODERS; i++) handed_in += flooder_handed_in(flooders[i]);
+  expect(trial, handed_in > 10000, "only %llu were handed in: the scenario proves nothing", (unsigned long long)handed_in);
+  uint64_t seconds = (trial->network.sim.now - began) / SECONDS + 1;
+  uint64_t most = FLOODERS * (LIMIT_DESCRIPTORS_AT_ONCE + seconds / LIMIT_DESCRIPTOR_GAP_S) + 16;
+  checked = figure_of_authorities(trial, "signatures_checked") - checked;
+  expect(trial, checked <= most * STEPS_PER_DESCRIPTOR, "%llu signatures checked", (unsigned long long)checked);
+  expect(trial, figure_of_authorities(trial, "descriptors_too_busy") > 1000, "what is over is not counted");
+}
+
+/* The same from where addresses do not count, so that the newcomers' share is used up: a relay that is known has its own. */
+static void newcomers_flood(struct trial *trial) {
+  trial_start(trial, &FOUR);
+  if (!expect(trial, network_run_until_ready(&trial->network, 120 * SECONDS), "the client is not ready")) return;
+  struct flooder *flooders[FLOODERS];
+  for (uint32_t i = 0; i < FLOODERS; i++) flooders[i] = start_flooder(trial, i + 1, false, 10);
+  instant began = trial->network.sim.now;
+  uint64_t epoch = trial->watch.newest, checked = figure_of_authorities(trial, "signatures_checked"), taken = 0;
+  sim_run_for(&trial->network.sim, (FLOOD_SECONDS / 2) * SECONDS);
+  struct node *relay = trial_node(trial, "r", 1);
+  network_kill(relay);
+  sim_run_for(&trial->network.sim, SECONDS);
+  network_start(relay);
+  expect(trial, is_taken_by_all(trial, relay, SECONDS / 2), "a known relay's new descriptor is not taken at once");
+  sim_run_for(&trial->network.sim, instant_until(trial->network.sim.now, instant_after(began, FLOOD_SECONDS * SECONDS)));
+  expect(trial, trial_run_until_listed(trial, relay, true, 15 * SECONDS), "a known relay is not listed");
+  expect_epochs(trial, epoch, began);
+  uint64_t seconds = (trial->network.sim.now - began) / SECONDS + 1, most = LIMIT_NEWCOMERS_AT_ONCE + seconds * LIMIT_NEWCOMERS_PER_SECOND + 16;
+  checked = figure_of_authorities(trial, "signatures_checked") - checked;
+  expect(trial, checked <= most * STEPS_PER_DESCRIPTOR, "%llu signatures checked in %llu s", (unsigned long long)checked, (unsigned long long)seconds);
+  for (uint32_t i = 0; i < FLOODERS; i++) taken += flooder_taken(flooders[i]);
+  expect(trial, taken > 4 * LIMIT_NEWCOMERS_AT_ONCE, "the newcomers' share was never used up: the scenario proves nothing");
+  expect(trial, trial_fetches(trial, 1, NULL, 200000, 30 * SECONDS), "no transfer during the flood");
+}
+
+const struct scenario scenarios_flood[] = {
+    {"strangers-flood", 2, strangers_flood},
+    {"newcomers-flood", 2, newcomers_flood},
+    {NULL, 0, NULL},
+};
