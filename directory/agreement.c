@@ -102,15 +102,16 @@ struct agreement *agreement_new(const struct agreement_config *config, instant n
   m->clock = config->clock;
   m->valid_after = config->decided_valid_after;
   m->opened_at = m->vote_made_at = now;
-  m->view_ends = m->propose_at = m->announce_at = INSTANT_NEVER;
+  m->view_ends = m->propose_at = m->announce_at = m->look_ends = INSTANT_NEVER;
   m->seed = guarded_key_new(config->seed);
   if (m->seed) *ret_outcome = begin(m, config, now);
   if (*ret_outcome != OUTCOME_OK) {
     agreement_free(m);
     return NULL;
   }
+  agreement_begin_look(m, now, config->decided.epoch > 0);
   agreement_say_again(m, now);
-  agreement_end_silence(m);
+  agreement_end_silence(m, now);
   agreement_advance(m, now);
   return m;
 }
@@ -172,7 +173,7 @@ enum outcome agreement_receive(struct agreement *m, instant now, uint8_t from, c
     m->refused++;
     return outcome;
   }
-  agreement_end_silence(m);
+  agreement_end_silence(m, now);
   agreement_advance(m, now);
   return OUTCOME_OK;
 }
@@ -234,7 +235,7 @@ enum outcome agreement_adopt_decided(struct agreement *m, instant now, const str
   trace_write(m->trace, TRACE_NOTICE, "agreement", "epoch %llu decided in view %u", (unsigned long long)certificate->epoch,
               (unsigned)certificate->view);
   agreement_send_status(m, AGREEMENT_EVERYONE);
-  agreement_end_silence(m);
+  agreement_end_silence(m, now);
   agreement_advance(m, now);
   return OUTCOME_OK;
 }
@@ -255,6 +256,7 @@ void agreement_set_clock(struct agreement *m, instant now, const struct wall_clo
 
 instant agreement_deadline(const struct agreement *m) {
   instant at = m->members.n > 1 || m->write_is_held ? m->status_at : INSTANT_NEVER;
+  at = instant_earlier(at, m->look_ends);
   if (agreement_is_over(m)) return instant_earlier(at, m->announce_at);
   if (!m->ballot.open) return instant_earlier(at, m->opens_at);
   bool may_propose = agreement_leader(m, m->ballot.view) == m->own && m->ballot.proposed_next <= m->ballot.view;
@@ -270,6 +272,11 @@ void agreement_tick(struct agreement *m, instant now) {
   if (now >= m->announce_at) {
     m->announce_at = INSTANT_NEVER;
     m->is_announced = false;
+  }
+  if (now >= m->look_ends) {
+    m->look_ends = INSTANT_NEVER;
+    m->has_looked = true;
+    agreement_end_silence(m, now);
   }
   if (now >= m->status_at) {
     m->status_at = instant_after(now, m->ballot.open ? agreement_status_period(m) : m->timing.view_first);

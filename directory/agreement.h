@@ -74,6 +74,14 @@ void agreement_want_early(struct agreement *, instant now, bool wanted);
 /* The wall clock was set. */
 void agreement_set_clock(struct agreement *, instant now, const struct wall_clock *);
 
+/* [AGREE-32] It lost its record, and asks everybody for later consensuses before it speaks again: the owner asks relays, too. */
+bool agreement_is_looking(const struct agreement *);
+/* [AGREE-33] A person's word: the record with which this authority looks around and speaks again. `bytes`: its record as it is, NULL:
+ * none. STALE: that one is whole, nothing is lost; WRONG_NETWORK: it is another's. */
+enum outcome agreement_forget_ballot(const struct agreement_members *, uint8_t own, const uint8_t *bytes, size_t len,
+                                     const struct agreement_certificate *decided, const uint8_t genesis[DIGEST_BYTES], uint8_t *out, size_t room,
+                                     size_t *ret_len);
+
 instant agreement_deadline(const struct agreement *);
 void agreement_tick(struct agreement *, instant now);
 
@@ -108,7 +116,7 @@ bool agreement_next_effect(struct agreement *, struct agreement_effect *ret);
 
 /* For people. */
 struct agreement_summary {
-  uint64_t epoch, decided_epoch, silent_before; /* silent_before UINT64_MAX: lost, and not yet known for how long */
+  uint64_t epoch, decided_epoch, silent_before; /* silent_before UINT64_MAX: lost, and not yet known for how long; one less: looks */
   uint32_t view;
   bool open, silent;
   uint32_t votes, prepares, signs, timeouts; /* how many authorities were heard, in this view */

@@ -12,7 +12,7 @@
 struct agreement_ballot {
   uint32_t serial;               /* filled in by decode; encode takes the members' */
   uint64_t epoch;
-  uint64_t silent_before;        /* speaks only in epochs from this one on */
+  uint64_t silent_before;        /* speaks only in epochs from this one on; UINT64_MAX: not known yet, AGREEMENT_LOOKS: looks around first */
   uint8_t previous[DIGEST_BYTES];
   bool open;
   uint32_t view;
@@ -27,6 +27,7 @@ struct agreement_ballot {
   struct agreement_faults faults;
 };
 
+#define AGREEMENT_LOOKS (UINT64_MAX - 1) /* [AGREE-32], [AGREE-33] */
 enum { AGREEMENT_BALLOT_MAX_BYTES = 32 * 1024 };
 
 /* The record's bytes; 0 if they do not fit. */

@@ -14,6 +14,7 @@ enum {
   AGREEMENT_OUTBOX_MAX = 1024, /* [AGREE-31] what finds no room is lost, as on any bad link */
   AGREEMENT_FAULT_EPOCHS = 24, /* [AGREE-25] */
   AGREEMENT_LOST_EPOCHS = 2,   /* [AGREE-22] */
+  AGREEMENT_LOOK_INTERVALS = 2, /* [AGREE-32] */
 };
 
 struct heard_prepare { struct agreement_choice choice; uint8_t signature[ED25519_SIGNATURE_BYTES]; };
@@ -76,6 +77,8 @@ struct agreement {
   bool is_announced; /* DECIDED or BEHIND left */
 
   instant opens_at, opened_at, view_ends, propose_at, status_at, announce_at;
+  instant look_ends; /* [AGREE-32] */
+  bool has_looked;
   bool wants_early;
   bool is_late; /* the moment for slow votes has passed in this view */
 
@@ -124,9 +127,11 @@ bool agreement_find_decided(struct agreement *, struct agreement_vector *ret_vec
 void agreement_send_status(struct agreement *, uint8_t to);
 void agreement_answer_status(struct agreement *, instant now, const struct agreement_message *);
 void agreement_ask(struct agreement *, instant now, uint8_t peer);
-/* [AGREE-22] What others report, and whether it is enough to know how long a lost record keeps us silent. */
+
+/* agreement_silence.c: [AGREE-22], [AGREE-32] what others report, and whether it is enough to know how long a lost record keeps us silent. */
 void agreement_note_report(struct agreement *, const struct agreement_message *);
-void agreement_end_silence(struct agreement *);
+void agreement_end_silence(struct agreement *, instant now);
+void agreement_begin_look(struct agreement *, instant now, bool has_consensus);
 
 /* agreement_outbox.c */
 void agreement_send(struct agreement *, uint8_t to, const struct agreement_message *);

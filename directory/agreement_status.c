@@ -1,4 +1,4 @@
-/* Who is behind is told what it lacks, and who lost its record stays silent: specs/agreement.md [AGREE-14], [AGREE-22]. */
+/* Who is behind is told what it lacks: specs/agreement.md [AGREE-14]. */
 #include "directory/agreement_check.h"
 #include "directory/agreement_state.h"
 
@@ -117,23 +117,4 @@ void agreement_answer_status(struct agreement *m, instant now, const struct agre
     if (status->view < ballot->view) send_entry(m, peer);
     if (status->view == ballot->view) send_view(m, peer, &status->holdings);
   }
-}
-
-void agreement_note_report(struct agreement *m, const struct agreement_message *status) {
-  m->peers[status->author].has_reported = true;
-  m->peers[status->author].reported_decided = status->epoch - 1;
-}
-
-void agreement_end_silence(struct agreement *m) {
-  if (m->ballot.silent_before != UINT64_MAX) return;
-  /* [AGREE-22] Enough others that one of them, honest, signed the epoch before any in which we may have spoken. What they
-   * claim counts once it is proven here, so a liar can neither call us into the past nor keep us out of the present. */
-  uint64_t newest = m->ballot.epoch - 1;
-  uint32_t needed = m->members.n - m->members.q + m->members.f + 1, count = 0;
-  if (needed > m->members.n - 1) needed = m->members.n - 1;
-  if (m->certificate.epoch > newest) newest = m->certificate.epoch;
-  for (uint32_t i = 0; i < m->members.n; i++) count += m->peers[i].has_reported && m->peers[i].reported_decided <= newest;
-  if (count < needed) return;
-  m->ballot.silent_before = newest + AGREEMENT_LOST_EPOCHS + 1;
-  agreement_ballot_changed(m);
 }

@@ -13,6 +13,7 @@ static bool make_fetch(struct authority *authority, instant now) {
                                 .slot_kind = SLOT_FETCH,
                                 .effects = &authority->effects,
                                 .random = &authority->random,
+                                .from_mirrors = true,
                                 .trace = authority->config.trace};
   authority->fetch = fetch_new(&config);
   if (authority->fetch == NULL) return false;
@@ -138,6 +139,7 @@ static void finish(struct authority *authority, instant now) {
     agreement_want_early(authority->agreement, now, relays_changed(authority));
   }
   if (!authority->split && authority->agreement != NULL) epoch_run(authority, now);
+  authority_follow_look(authority, now);
   struct list_node *node;
   while ((node = list_take_first(&authority->gone)) != NULL)
     authority_link_free(authority, LIST_OBJECT(node, struct authority_link, gone));
@@ -318,6 +320,7 @@ static void verb_status(const void *self, instant now, struct status *ret) {
   ret->stage = authority->consensus == NULL ? 1 : 2;
   ret->stage_text = ret->stage == 1 ? "agreeing on the first consensus" : "serving the consensus";
   if (authority->agreement == NULL) ret->stage_text = "serving the consensus, not one of its authorities";
+  else if (summary.silent) ret->stage_text = agreement_is_looking(authority->agreement) ? "looking for a later consensus, its record being lost" : "silent, its record being lost";
   const struct status_figure figures[] = {{"relays_known", authority_known_count(authority)},
                                           {"relays_running", authority_running_count(authority)},
                                           {"epoch", authority->consensus == NULL ? 0 : consensus_header(authority->consensus)->epoch},
@@ -325,6 +328,7 @@ static void verb_status(const void *self, instant now, struct status *ret) {
                                           {"newest_serial", network_chain_newest(authority->config.networks)->serial},
                                           {"view", summary.view},
                                           {"votes_heard", summary.votes},
+                                          {"silent", summary.silent},
                                           {"accused", summary.accused},
                                           {"messages_refused", summary.refused},
                                           {"descriptors_taken", authority->descriptors_taken},

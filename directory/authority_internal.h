@@ -92,6 +92,8 @@ struct document *relays_make_vote(struct authority *, instant now, uint64_t epoc
 enum outcome authority_follow_networks(struct authority *, instant now, bool is_start);
 /* From another authority or a person: as network_chain_take; kept on disk. */
 enum outcome authority_take_network(struct authority *, instant now, const struct document *);
+/* Whether the agreement looks around: then relays are asked for later consensuses. */
+void authority_follow_look(struct authority *, instant now);
 void authority_save_network(struct authority *);
 /* The answer to whoever asks for what follows this serial; `member`: an authority's place, -1: anybody. NULL: nothing for them. */
 struct document *authority_network_after(struct authority *, int member, uint64_t serial);

@@ -83,8 +83,33 @@ static void set_fetch(struct authority *authority, instant now) {
   bool takes_part = authority->agreement != NULL;
   const struct network_file *newest = network_chain_newest(authority->config.networks);
   bool will = network_file_find_authority(newest, authority->config.self->identity) >= 0;
-  fetch_set_resting(authority->fetch, now, takes_part);
+  fetch_set_resting(authority->fetch, now, takes_part && !authority->looks);
   fetch_set_eager(authority->fetch, now, !takes_part && will);
+}
+
+void authority_follow_look(struct authority *authority, instant now) {
+  bool looks = authority->agreement != NULL && agreement_is_looking(authority->agreement);
+  if (looks == authority->looks) return;
+  authority->looks = looks;
+  set_fetch(authority, now);
+}
+
+/* In a person's words, with what to do. */
+static void tell_silence(const struct authority *authority) {
+  struct agreement_summary summary;
+  const struct network_file *network = authority->network;
+  unsigned long long epoch = next_epoch(authority) - 1;
+  agreement_summarise(authority->agreement, &summary);
+  if (!summary.silent) return;
+  if (agreement_is_looking(authority->agreement))
+    trace_write(authority->config.trace, TRACE_WARNING, "authority", "its record of what it promised is lost: it asks for a later consensus than that of epoch %llu for "
+                                                                     "%lld s, then speaks again", epoch, (long long)(2 * network->timing.interval / 1000));
+  else if (network->authority_count == 1)
+    trace_write(authority->config.trace, TRACE_ERROR, "authority", "its record of what it promised and its consensus are lost: it stays silent. Copy the file `consensus` of a "
+                                                                   "relay's folder to its own and start it again; only if there is none anywhere: tunic-directory --forget-ballot");
+  else
+    trace_write(authority->config.trace, TRACE_WARNING, "authority", "its record of what it promised is lost: it stays silent until two epochs after %llu are decided. If the others "
+                                                                     "can't, since they lost theirs too: tunic-directory --forget-ballot, once for each", epoch);
 }
 
 enum outcome authority_follow_networks(struct authority *authority, instant now, bool is_start) {
@@ -103,11 +128,13 @@ enum outcome authority_follow_networks(struct authority *authority, instant now,
     authority->own = (uint32_t)own;
     authority->agreement = make_agreement(authority, now, state, &outcome);
     if (authority->agreement != NULL) peers_start(authority, now);
+    if (authority->agreement != NULL) tell_silence(authority);
     authority->running_changed = true;
   }
   if (is_new)
     trace_write(authority->config.trace, TRACE_NOTICE, "authority", own < 0 ? "not an authority of serial %u: does not vote" : "an authority of serial %u",
                 file->serial);
+  authority_follow_look(authority, now);
   set_fetch(authority, now);
   return outcome;
 }

@@ -142,7 +142,7 @@ struct authority {
   uint64_t ballot_version;       /* being written */
   struct { uint64_t epoch; uint32_t round; uint8_t hash[DIGEST_BYTES]; bool waits; } own_vote;
   struct { struct consensus *consensus; struct agreement_certificate certificate; bool waits; } decided;
-  bool stopping, split, running_changed;
+  bool stopping, split, running_changed, looks; /* looks: agreement_is_looking */
   uint64_t descriptors_taken, descriptors_refused, descriptors_too_busy, signatures_checked, documents_too_busy, document_bytes_served, connections_refused, probes_done, probes_failed, epochs_decided;
 };
 

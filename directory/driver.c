@@ -1,5 +1,6 @@
 #include "directory/driver.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,7 +9,7 @@
 #include "io/launch.h"
 #include "protocol/limits.h"
 
-enum { MEGABYTE = 1024 * 1024, BALLOT_MOST_BYTES = 1024 * 1024 };
+enum { MEGABYTE = 1024 * 1024, BALLOT_MOST_BYTES = 1024 * 1024, BALLOT_RECORD_BYTES = 64 * 1024 };
 
 struct program_of_authority {
   const struct authority_settings *settings;
@@ -90,14 +91,13 @@ static bool took_part(const struct program_of_authority *program) {
   return outcome != OUTCOME_NOT_FOUND;
 }
 
-/* [AGREE-5] What it has promised. If the record is gone although it took part, it must not promise anything else: the machine
+/* [AGREE-22] What it has promised. If the record is gone although it took part, it must not promise anything else: the machine
  * is told, and stays silent until it is safe. */
 static enum agreement_ballot_state read_ballot(struct program_of_authority *program) {
   enum outcome outcome = folder_read(program->launch.folder, AUTHORITY_BALLOT_FILE, BALLOT_MOST_BYTES, &program->ballot, NULL);
   if (outcome == OUTCOME_OK) return AGREEMENT_BALLOT_READ;
   program->ballot = NULL;
   if (outcome == OUTCOME_NOT_FOUND && !took_part(program)) return AGREEMENT_BALLOT_NEW;
-  trace_write(program->launch.trace, TRACE_WARNING, "start", "the record of what this authority promised is lost: it stays silent for two epochs");
   return AGREEMENT_BALLOT_LOST;
 }
 
@@ -147,11 +147,52 @@ static enum outcome run(struct program_of_authority *program, struct complaint *
   return launch_run(&program->launch, &machine, 1, &program->listen, CONNECTION_LINK, complaint);
 }
 
+/* ---- a person's word ---- */
+
+static enum outcome make_record(struct program_of_authority *program, struct complaint *complaint) {
+  const struct network_file *network = network_chain_newest(program->networks);
+  struct agreement_members members;
+  struct agreement_certificate decided = {0};
+  uint8_t identities[LIMIT_AUTHORITIES][IDENTITY_BYTES], record[BALLOT_RECORD_BYTES];
+  size_t len;
+  struct consensus *consensus = read_consensus(program);
+  if (consensus != NULL) {
+    consensus_certificate(consensus, &decided);
+    network = network_chain_at(program->networks, decided.epoch + 1);
+  }
+  consensus_release(consensus);
+  (void)read_ballot(program);
+  for (uint32_t i = 0; i < network->authority_count; i++) memcpy(identities[i], network->authorities[i].identity, IDENTITY_BYTES);
+  agreement_members_init(&members, network->id, network->serial, network->authority_count, identities);
+  int own = network_file_find_authority(network, program->self.identity);
+  const uint8_t *ballot = program->ballot == NULL ? NULL : document_bytes(program->ballot);
+  enum outcome outcome = own < 0 ? OUTCOME_WRONG_NETWORK
+                                 : agreement_forget_ballot(&members, (uint8_t)own, ballot, ballot == NULL ? 0 : document_len(program->ballot), &decided,
+                                                           network->digest, record, sizeof record, &len);
+  if (outcome == OUTCOME_STALE) complain(complaint, "The record in %s is whole: nothing is lost. Start the authority as ever.", program->settings->data_path);
+  else if (outcome == OUTCOME_WRONG_NETWORK) complain(complaint, "What is in %s belongs to another network.", program->settings->data_path);
+  if (outcome == OUTCOME_OK) outcome = folder_write(program->launch.folder, AUTHORITY_BALLOT_FILE, (const char *)record, len, true, complaint);
+  if (outcome != OUTCOME_OK) return outcome == OUTCOME_STALE ? OUTCOME_BAD_SETTING : outcome;
+  printf("Authority %s may speak again. Started, it asks the others and the relays for a later consensus than that of epoch %llu for %lld s, and speaks in the epoch\n"
+         "behind the newest. What is risked: if a later one was decided, and nobody who is asked has it, the network gets two of one epoch, and whoever holds\n"
+         "both stops with directory-split. So first start whatever authority and relay can still be started.\n",
+         program->own->name, (unsigned long long)decided.epoch, (long long)(2 * network->timing.interval / 1000));
+  return OUTCOME_OK;
+}
+
+/* [AGREE-33] */
+static enum outcome forget_ballot(struct program_of_authority *program, struct complaint *complaint) {
+  enum outcome outcome = launch_begin("tunic-directory", program->settings->data_path, TRACE_WARNING, &program->launch, complaint);
+  if (outcome == OUTCOME_OK) outcome = read_network(program, complaint);
+  if (outcome == OUTCOME_OK) outcome = read_keys(program, complaint);
+  return outcome == OUTCOME_OK ? make_record(program, complaint) : outcome;
+}
+
 enum outcome authority_run(const struct authority_settings *settings, struct complaint *complaint) {
   struct program_of_authority *program = calloc(1, sizeof *program);
   if (program == NULL) return OUTCOME_NO_MEMORY;
   program->settings = settings;
-  enum outcome outcome = run(program, complaint);
+  enum outcome outcome = settings->forget_ballot ? forget_ballot(program, complaint) : run(program, complaint);
   authority_free(program->authority);
   network_chain_free(program->networks);
   document_release(program->ballot);

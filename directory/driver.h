@@ -18,6 +18,7 @@ struct authority_settings {
   uint32_t memory_mb;
   enum aead_backend backend;
   enum trace_level log_level;
+  bool forget_ballot; /* [AGREE-33] writes a record in place of the lost one, says what that risks, and ends */
 };
 
 /* Until it is told to stop. */

@@ -1,7 +1,7 @@
 #include "directory/driver.h"
 #include "io/command_line.h"
 
-enum option { NETWORK, DATA, ADDRESS, PORT, MEMORY, AEAD, LOG, OPTIONS };
+enum option { NETWORK, DATA, ADDRESS, PORT, MEMORY, AEAD, LOG, FORGET, OPTIONS };
 
 static const struct argument TABLE[OPTIONS] = {
     [NETWORK] = {"network", ARGUMENT_TEXT, "FILE", "the network file", .is_required = true},
@@ -11,6 +11,7 @@ static const struct argument TABLE[OPTIONS] = {
     [MEMORY] = {"memory", ARGUMENT_NUMBER, "MB", "at most so much for what others make it hold", .otherwise = "512", .least = 16, .most = 1048576},
     [AEAD] = {"aead", ARGUMENT_TEXT, "NAME", "libsodium or libcrypto; otherwise the faster"},
     [LOG] = {"log", ARGUMENT_CHOICE, "LEVEL", "what is logged, to standard error", .otherwise = "notice", .choices = COMMAND_LINE_LOG_LEVELS},
+    [FORGET] = {"forget-ballot", ARGUMENT_FLAG, NULL, "lets it speak again where too many authorities lost their records at once; says what that risks, and ends"},
 };
 
 static const struct arguments ARGUMENTS = {"tunic-directory", "one of the authorities of an onion network's directory", TABLE, OPTIONS};
@@ -20,7 +21,8 @@ static enum outcome run(int argc, char **argv, struct complaint *complaint) {
   enum outcome outcome = command_line_parse(&ARGUMENTS, argc, argv, values, complaint);
   if (outcome != OUTCOME_OK) return outcome;
   struct authority_settings settings = {.network_path = values[NETWORK].text, .data_path = values[DATA].text,
-                                        .memory_mb = (uint32_t)values[MEMORY].number, .log_level = (enum trace_level)values[LOG].number};
+                                        .memory_mb = (uint32_t)values[MEMORY].number, .log_level = (enum trace_level)values[LOG].number,
+                                        .forget_ballot = values[FORGET].is_given};
   if (values[ADDRESS].is_given) outcome = command_line_address("address", values[ADDRESS].text, &settings.address, complaint);
   if (values[PORT].is_given) settings.address.port = (uint16_t)values[PORT].number;
   if (outcome == OUTCOME_OK) outcome = command_line_backend(values[AEAD].text, &settings.backend, complaint);

@@ -242,7 +242,7 @@ static void run_scenario(const struct scenario *scenario, uint32_t *passed, uint
 }
 
 int main(int argc, char **argv) {
-  const struct scenario *const groups[] = {scenarios_traffic, scenarios_directory, scenarios_client, scenarios_attack, scenarios_flood, scenarios_many, scenarios_serials};
+  const struct scenario *const groups[] = {scenarios_traffic, scenarios_directory, scenarios_client, scenarios_attack, scenarios_flood, scenarios_lost, scenarios_many, scenarios_serials};
   uint32_t passed = 0, failed = 0;
   for (size_t i = 0; i < sizeof groups / sizeof *groups; i++)
     for (const struct scenario *scenario = groups[i]; scenario->name != NULL; scenario++)

@@ -20,7 +20,7 @@ struct trial {
 
 struct scenario { const char *name; uint32_t seeds; void (*run)(struct trial *); };
 
-extern const struct scenario scenarios_traffic[], scenarios_directory[], scenarios_client[], scenarios_serials[], scenarios_attack[], scenarios_flood[], scenarios_many[];
+extern const struct scenario scenarios_traffic[], scenarios_directory[], scenarios_client[], scenarios_serials[], scenarios_attack[], scenarios_flood[], scenarios_lost[], scenarios_many[];
 
 /* A lab's, but its authorities talk less, which is most of what a quiet network costs to simulate. */
 extern const struct network_timing calm_timing;

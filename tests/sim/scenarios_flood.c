@@ -15,7 +15,7 @@ static void free_flooder(struct sim_host *host) {
 static struct flooder *start_flooder(struct trial *trial, uint32_t index, bool is_public, uint32_t links) {
   struct node *node = network_add_node(&trial->network, NODE_APP, "flood", index);
   memcpy(node->self.network, trial->network.file.id, sizeof node->self.network);
-  if (is_public) node->host->address = (struct address){.family = ADDRESS_IPV4, .bytes = {8, 8, (uint8_t)index, 1}};
+  if (is_public) node->host->address.bytes[0] = 8;
   node->host->delay = (1 + 4 * index) * MILLISECONDS; /* not in step with each other */
   struct flooder *flooder = flooder_new(&trial->network.sim, &node->self, &trial->network.file, links);
   node->host->on_free = free_flooder;
