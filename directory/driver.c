@@ -143,6 +143,7 @@ static enum outcome run(struct program_of_authority *program, struct complaint *
   trace_write(program->launch.trace, TRACE_NOTICE, "start", "authority %s, one of %u of the network %s", program->own->name,
               network_chain_newest(program->networks)->authority_count, network_chain_newest(program->networks)->name);
   struct machine machine = authority_machine(program->authority);
+  program->launch.listen_option = "--address";
   program->launch.network_message = AUTHORITY_NEW_NETWORK;
   return launch_run(&program->launch, &machine, 1, &program->listen, CONNECTION_LINK, complaint);
 }

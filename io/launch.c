@@ -73,6 +73,11 @@ static void give_network(void *context, struct document *document) {
   driver_give(launched->driver, launched->network_message, document);
 }
 
+static void complain_listen(const struct launch *launch, const char *text, struct complaint *complaint) {
+  if (launch->listen_option == NULL) complain(complaint, "%s is no address of this machine, or its port needs an administrator.", text);
+  else complain(complaint, "%s is no address of this machine, or its port needs an administrator. Say with %s where to listen (0.0.0.0: on all of this machine's).", text, launch->listen_option);
+}
+
 static enum outcome start_listening(struct launch *launch, struct driver *driver, const struct address *listen,
                                     enum connection_kind kind, struct complaint *complaint) {
   struct address bound;
@@ -80,7 +85,7 @@ static enum outcome start_listening(struct launch *launch, struct driver *driver
   address_format(listen, text);
   enum outcome outcome = driver_listen(driver, listen, kind, &bound);
   if (outcome == OUTCOME_PORT_TAKEN) complain(complaint, "Another program listens on %s.", text);
-  else if (outcome != OUTCOME_OK) complain(complaint, "%s is no address of this machine, or its port needs an administrator.", text);
+  else if (outcome != OUTCOME_OK) complain_listen(launch, text, complaint);
   if (outcome != OUTCOME_OK) return outcome;
   address_format(&bound, text);
   trace_write(launch->trace, TRACE_NOTICE, "start", "%s listens on %s", launch->program, text);

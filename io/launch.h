@@ -19,6 +19,7 @@ struct launch {
   struct log_writer *log;
   const struct trace *trace;
   struct random_stream random;
+  const char *listen_option; /* says where it listens; NULL: none does */
   uint32_t network_message; /* kind of EVENT_MESSAGE by which the first machine is handed network files; 0: it takes none */
 };
 

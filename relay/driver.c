@@ -66,6 +66,17 @@ static enum outcome read_networks(struct relay *relay, struct complaint *complai
   return outcome;
 }
 
+/* [DESC-8] What authorities refuse anyway is said at once. */
+static enum outcome check_place(const struct relay *relay, struct complaint *complaint) {
+  const struct address *address = &relay->settings->address;
+  char host[ADDRESS_TEXT_BYTES];
+  if (!address_is_private(address) || network_chain_newest(relay->networks)->is_lab) return OUTCOME_OK;
+  address_format_host(address, host);
+  complain(complaint, "--address %s is a private address, which authorities refuse outside labs: give with --address the one at which others reach this relay, "
+                      "and %s with --listen.", host, host);
+  return OUTCOME_BAD_SETTING;
+}
+
 /* [KEYFILE-4] NOT_FOUND: there is none. */
 static enum outcome read_certificate(const struct folder *folder, struct signing_certificate *ret, struct complaint *complaint) {
   struct document *document;
@@ -206,7 +217,7 @@ static enum outcome make_keeper(struct relay *relay) {
                                  .shard_count = relay->settings->shards, .trace = relay->launch.trace, .descriptor = &relay->descriptor,
                                  .signing_seed = relay->keys.keys[KEY_SIGNING], .identity_seed = relay->keys.keys[KEY_IDENTITY],
                                  .onion_keys = relay->onion_keys,
-                                 .last_sequence = relay->last_sequence, .consensus = read_consensus(relay)};
+                                 .last_sequence = relay->last_sequence, .consensus = read_consensus(relay), .listen = relay->settings->listen};
   launch_seed(&relay->launch, config.seed);
   relay->keeper = keeper_new(&config);
   bytes_wipe(config.seed, sizeof config.seed);
@@ -238,16 +249,18 @@ static enum outcome run(struct relay *relay, struct complaint *complaint) {
   const struct relay_settings *settings = relay->settings;
   enum outcome outcome = launch_begin("tunic-relay", settings->data_path, settings->log_level, &relay->launch, complaint);
   if (outcome == OUTCOME_OK) outcome = read_networks(relay, complaint);
+  if (outcome == OUTCOME_OK) outcome = check_place(relay, complaint);
   if (outcome == OUTCOME_OK) outcome = read_keys(relay, complaint);
   if (outcome == OUTCOME_OK) outcome = read_onion_keys(relay, complaint);
   if (outcome != OUTCOME_OK) return outcome;
   read_last_sequence(relay);
   describe(relay);
+  relay->launch.listen_option = "--listen";
   outcome = make_machines(relay);
   if (outcome != OUTCOME_OK) return outcome;
   trace_write(relay->launch.trace, TRACE_NOTICE, "start", "%s: %u shards, at most %u MB for cells, %s, %s", settings->nickname, settings->shards,
               settings->memory_mb, settings->policy.rule_count > 0 ? "an exit" : "no exit", aead_backend_name(settings->backend));
-  return launch_run(&relay->launch, relay->machines, relay->machine_count, &settings->address, CONNECTION_LINK, complaint);
+  return launch_run(&relay->launch, relay->machines, relay->machine_count, &settings->listen, CONNECTION_LINK, complaint);
 }
 
 enum outcome relay_run(const struct relay_settings *settings, struct complaint *complaint) {

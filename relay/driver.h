@@ -13,7 +13,8 @@ struct complaint;
 
 struct relay_settings {
   const char *network_path, *data_path;
-  struct address address;      /* where it listens and is found */
+  struct address address;      /* where it is found */
+  struct address listen;       /* where it listens */
   const char *nickname, *contact;
   struct exit_policy policy;   /* zeroed: no exit */
   uint32_t shards, memory_mb, bandwidth; /* bandwidth: KB/s */

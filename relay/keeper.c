@@ -19,6 +19,7 @@ struct keeper *keeper_new(const struct keeper_config *config) {
   keeper->cells = cell_pool_new(config->budget, 1024);
   keeper->keys = onion_keys_new(config->onion_keys);
   keeper->last_sequence = config->last_sequence;
+  listing_init(keeper);
   keeper->signing_expires = config->descriptor->signing_expires;
   if (keeper->cells == NULL || keeper->keys == NULL) {
     consensus_release(config->consensus);
@@ -107,6 +108,7 @@ static struct id verb_accept(void *self, instant now, enum connection_kind kind,
   }
   uint32_t shard = least_loaded(keeper);
   keeper->links[shard]++;
+  keeper->accepted++;
   struct effect effect = {.kind = EFFECT_HAND_OVER, .id = id, .to = shard + 1};
   keeper_effect(keeper, &effect);
   id_table_remove(&keeper->connections, id);
@@ -159,9 +161,10 @@ static uint8_t current_stage(const struct keeper *keeper) {
   return (uint8_t)(1 + (keeper->descriptor != NULL) + published + (published && keeper->listed));
 }
 
-static void note_stage(struct keeper *keeper) {
+static void note_stage(struct keeper *keeper, instant now) {
   uint8_t stage = current_stage(keeper);
   if (stage > keeper->stage) keeper->stage = stage;
+  listing_note(keeper, now);
 }
 
 static enum outcome verb_receive(void *self, instant now, struct id id, uint8_t *in, size_t len, size_t *ret_used) {
@@ -170,7 +173,7 @@ static enum outcome verb_receive(void *self, instant now, struct id id, uint8_t 
   if (!is_fetch(keeper, id)) return OUTCOME_NOT_FOUND;
   enum outcome outcome = fetch_receive(keeper->fetch, now, id, in, len, ret_used);
   spread_news(keeper, now);
-  note_stage(keeper);
+  note_stage(keeper, now);
   return outcome;
 }
 
@@ -197,7 +200,7 @@ static void take_clock(struct keeper *keeper, instant now, const struct wall_clo
   fetch_set_clock(keeper->fetch, now, clock);
   publish_check(keeper, now);
   spread_news(keeper, now);
-  note_stage(keeper);
+  note_stage(keeper, now);
 }
 
 static void verb_event(void *self, instant now, const struct event *event) {
@@ -207,7 +210,7 @@ static void verb_event(void *self, instant now, const struct event *event) {
   case EVENT_MESSAGE: take_message(keeper, now, event); return;
   case EVENT_WRITTEN:
     publish_written(keeper, now, event);
-    note_stage(keeper);
+    note_stage(keeper, now);
     return;
   case EVENT_STOP: {
     struct effect effect = {.kind = EFFECT_EXIT, .outcome = OUTCOME_OK};
@@ -242,7 +245,7 @@ static void verb_tick(void *self, instant now) {
   fetch_tick(keeper->fetch, now);
   while (timer_heap_expired(&keeper->timers, now) != NULL) publish_check(keeper, now);
   spread_news(keeper, now);
-  note_stage(keeper);
+  note_stage(keeper, now);
 }
 
 static bool verb_work(void *self, instant now) {
@@ -276,6 +279,7 @@ static void add_figures(const struct keeper *keeper, struct status *ret) {
       {"pool_cells_used", sum.pool_used},
       {"pool_cells_limit", sum.pool_limit},
       {"memory_leased_bytes", memory_budget_used(keeper->config.budget)},
+      {"connections_accepted", keeper->accepted},
       {"connections_refused", keeper->refused},
       {"authorities_that_took_the_descriptor", fetch_published_count(keeper->fetch)},
       {"shards", keeper->config.shard_count},
@@ -298,6 +302,7 @@ static void verb_status(const void *self, instant now, struct status *ret) {
   ret->cause = ret->ready ? OUTCOME_OK : state != OUTCOME_OK ? state : OUTCOME_NOT_LISTED_YET;
   add_figures(keeper, ret);
   fetch_add_status(keeper->fetch, now, ret);
+  listing_add_status(keeper, now, ret);
   status_add_text(ret, "nickname", keeper->config.descriptor->nickname);
   status_add_expiry(ret, "network file", network_chain_newest(keeper->config.networks)->expires);
   status_add_expiry(ret, "signing key", keeper->signing_expires);

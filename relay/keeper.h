@@ -28,6 +28,7 @@ struct keeper_config {
   const struct onion_keys *onion_keys; /* from disk, newest first; NULL or count 0: none */
   uint64_t last_sequence;
   struct consensus *consensus;         /* from disk; one reference moves in; NULL: none */
+  struct address listen;               /* where it listens, for people; ADDRESS_NONE: not known */
 };
 
 /* NULL: no memory. */

@@ -34,7 +34,8 @@ struct keeper {
   uint64_t last_sequence;
   bool listed, stopping, keys_sent, publish_due;
   uint8_t stage; /* the highest so far: progress never runs backwards */
-  uint64_t refused;
+  uint64_t accepted, refused;
+  instant unlisted_since, unlisted_told; /* [DESC-9] INSTANT_NEVER: it is listed, or nobody took its descriptor; not told yet */
   uint32_t links[KEEPER_SHARDS_MAX];
   struct shard_figures figures[KEEPER_SHARDS_MAX];
 };
@@ -44,6 +45,11 @@ void keeper_effect(struct keeper *, const struct effect *);
 /* onion_keys.c: in guarded memory. NULL: no memory. */
 struct onion_keys *onion_keys_new(const struct onion_keys *from);
 void onion_keys_free(struct onion_keys *);
+
+/* listing.c: [DESC-9] whether it is in the consensus, and what to look at when it is not. */
+void listing_init(struct keeper *);
+void listing_note(struct keeper *, instant now);
+void listing_add_status(const struct keeper *, instant now, struct status *ret);
 
 /* publish.c: makes the onion key of this time if it is missing, hands the descriptor in when it is due. */
 void publish_check(struct keeper *, instant now);

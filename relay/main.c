@@ -5,13 +5,14 @@
 #include "relay/driver.h"
 #include "relay/keeper.h"
 
-enum option { NETWORK, DATA, ADDRESS, PORT, POLICY, NICKNAME, CONTACT, BANDWIDTH, SHARDS, MEMORY, AEAD, LOG, DESCRIPTOR, NEW_KEY, DAYS, OPTIONS };
+enum option { NETWORK, DATA, ADDRESS, PORT, LISTEN, POLICY, NICKNAME, CONTACT, BANDWIDTH, SHARDS, MEMORY, AEAD, LOG, DESCRIPTOR, NEW_KEY, DAYS, OPTIONS };
 
 static const struct argument TABLE[OPTIONS] = {
     [NETWORK] = {"network", ARGUMENT_TEXT, "FILE", "the network file"},
     [DATA] = {"data", ARGUMENT_TEXT, "DIR", "the relay's folder: keys, consensus, control socket; made if it is missing", .is_required = true},
-    [ADDRESS] = {"address", ARGUMENT_TEXT, "IP", "where it listens and others find it"},
+    [ADDRESS] = {"address", ARGUMENT_TEXT, "IP", "where others find it"},
     [PORT] = {"port", ARGUMENT_NUMBER, "PORT", "the TCP port", .least = 1, .most = 65535},
+    [LISTEN] = {"listen", ARGUMENT_TEXT, "IP[:PORT]", "where it listens; otherwise at --address and --port. Behind a router this machine's own; 0.0.0.0 or [::]: on all"},
     [POLICY] = {"exit-policy", ARGUMENT_TEXT, "RULES", "makes it an exit: `accept *:80, accept *:443`; the first rule that matches decides"},
     [NICKNAME] = {"nickname", ARGUMENT_TEXT, "NAME", "what people call it", .otherwise = "unnamed"},
     [CONTACT] = {"contact", ARGUMENT_TEXT, "TEXT", "how to reach who runs it; public"},
@@ -60,6 +61,25 @@ static enum outcome check_texts(const struct relay_settings *settings, struct co
   return OUTCOME_BAD_SETTING;
 }
 
+static bool is_any(const struct address *address) {
+  static const uint8_t zero[sizeof address->bytes];
+  return memcmp(address->bytes, zero, sizeof zero) == 0;
+}
+
+/* [DESC-9] Where it is found is one thing, where it listens another. */
+static enum outcome read_listen(const char *text, struct relay_settings *ret, struct complaint *complaint) {
+  enum outcome outcome = OUTCOME_OK;
+  ret->listen = ret->address;
+  if (text != NULL) outcome = command_line_address("listen", text, &ret->listen, complaint);
+  if (ret->listen.port == 0) ret->listen.port = ret->address.port;
+  if (outcome != OUTCOME_OK || !is_any(&ret->address)) return outcome;
+  char host[ADDRESS_TEXT_BYTES];
+  address_format_host(&ret->address, host);
+  complain(complaint, "--address %s: that is no address that others can reach; give --address %s and --listen %s.", host,
+           ret->address.family == ADDRESS_IPV4 ? "A.B.C.D" : "the one that others know", host);
+  return OUTCOME_BAD_SETTING;
+}
+
 static enum outcome read_place(const struct argument_value *values, struct address *ret, struct complaint *complaint) {
   for (int i = 0; i < OPTIONS; i++)
     if ((i == NETWORK || i == ADDRESS || i == PORT) && !values[i].is_given) {
@@ -77,6 +97,7 @@ static enum outcome read_settings(const struct argument_value *values, struct re
                                  .memory_mb = (uint32_t)values[MEMORY].number, .bandwidth = (uint32_t)values[BANDWIDTH].number,
                                  .log_level = (enum trace_level)values[LOG].number};
   enum outcome outcome = read_place(values, &ret->address, complaint);
+  if (outcome == OUTCOME_OK) outcome = read_listen(values[LISTEN].text, ret, complaint);
   if (outcome == OUTCOME_OK && values[POLICY].is_given) outcome = read_policy(values[POLICY].text, &ret->policy, complaint);
   if (outcome == OUTCOME_OK) outcome = command_line_backend(values[AEAD].text, &ret->backend, complaint);
   return outcome == OUTCOME_OK ? check_texts(ret, complaint) : outcome;

@@ -373,7 +373,27 @@ def every_program_explains_itself():
     assert code == 64, (code, said)
 
 
-ALONE = (every_program_explains_itself, init_never_overwrites, an_interrupted_up_stops_what_it_started,
+def places_where_a_relay_cannot_be_are_named():
+    folder = tempfile.mkdtemp(prefix="tunic-test-")
+    try:
+        def relay(*place):
+            return run("tunic-relay", "--network", os.path.join(folder, "net", "network"), "--data", os.path.join(folder, "r"), "--port", "9001", *place)
+        assert run("tunic-network", "init", os.path.join(folder, "net"), "--production", "--authority", "north=192.0.2.1:443")[0] == 0
+        code, said = relay("--address", "0.0.0.0")
+        assert code == 66 and "no address that others can reach; give --address A.B.C.D and --listen 0.0.0.0" in said, said
+        code, said = relay("--address", "::")
+        assert code == 66 and "--listen ::" in said, said
+        code, said = relay("--address", "10.1.2.3")
+        assert code == 66 and "10.1.2.3 with --listen" in said, said
+        code, said = relay("--address", "20.1.2.3", "--listen", "192.0.2.77")
+        assert code != 0 and "192.0.2.77:9001" in said and "--listen" in said, said
+        code, said = relay("--address", "20.1.2.3", "--listen", "nonsense")
+        assert code == 66 and "nonsense" in said, said
+    finally:
+        shutil.rmtree(folder)
+
+
+ALONE = (every_program_explains_itself, places_where_a_relay_cannot_be_are_named, init_never_overwrites, an_interrupted_up_stops_what_it_started,
          four_authorities_come_up_and_a_killed_up_leaves_all_to_down)
 
 

@@ -446,3 +446,40 @@ Test(keeper, progress_never_runs_backwards_while_keys_rotate) {
   cr_assert_eq(bench->stage, 4);
   bench_free(bench);
 }
+
+static const char *told(const struct bench *bench, const char *name) {
+  static struct status status;
+  bench->machine.verbs->status(bench->keeper, bench->now, &status);
+  for (uint32_t i = 0; i < status.text_count; i++)
+    if (strcmp(status.texts[i].name, name) == 0) return status.texts[i].value;
+  return "";
+}
+
+/* [DESC-9] The authorities have the descriptor, and no consensus names the relay: it says so, and where they look for it. */
+Test(keeper, a_relay_that_can_t_be_reached_is_told_what_to_check) {
+  struct bench *bench = bench_new(NULL, false);
+  tell_clock(bench);
+  tell_written(bench, OUTCOME_OK);
+  wait_for(bench, 60 * SECONDS);
+  cr_assert_str_eq(told(bench, "unlisted"), "", "no authority has its descriptor: that is another trouble");
+  bench->authority_is_up = true;
+  wait_for(bench, 60 * SECONDS);
+  cr_assert_not_null(strstr(told(bench, "unlisted"), "can't reach 20.0.7.1:9001"), "%s", told(bench, "unlisted"));
+  cr_assert_not_null(strstr(told(bench, "unlisted"), "nobody has connected"));
+  cr_assert_not_null(strstr(told(bench, "check"), "firewall"));
+  struct address peer = {.family = ADDRESS_IPV4, .bytes = {20, 1, 1, 1}, .port = 1};
+  cr_assert(!id_is_none(bench->machine.verbs->accept(bench->keeper, bench->now, CONNECTION_LINK, &peer)));
+  cr_assert_null(strstr(told(bench, "unlisted"), "nobody has connected"));
+  bench_free(bench);
+}
+
+Test(keeper, a_relay_that_is_listed_is_told_nothing_of_the_kind) {
+  struct bench *bench = bench_new(NULL, true);
+  bench->authority_is_up = true;
+  tell_clock(bench);
+  tell_written(bench, OUTCOME_OK);
+  wait_for(bench, 120 * SECONDS);
+  cr_assert_str_eq(told(bench, "unlisted"), "");
+  cr_assert_str_eq(told(bench, "check"), "");
+  bench_free(bench);
+}
