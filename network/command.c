@@ -107,6 +107,7 @@ enum outcome command_make(const struct up_wishes *wishes, const struct network_f
   if (node->role == NODE_RELAY || node->role == NODE_EXIT) {
     add_option(ret, "--nickname", node->name);
     add_option(ret, "--shards", wishes->shards);
+    add_option(ret, "--memory", wishes->memory);
   }
   if (node->role == NODE_EXIT) add_option(ret, "--exit-policy", network->is_lab ? LAB_POLICY : POLICY);
   add_option(ret, "--aead", wishes->aead);

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "io/command_line.h"
+#include "io/machine_size.h"
 #include "io/entropy.h"
 #include "io/launch.h"
 #include "network/down.h"
@@ -89,7 +90,7 @@ static enum outcome run_init(int argc, char **argv, struct complaint *complaint)
 /* ---- tunic-network up ---- */
 
 enum up_option {
-  UP_DIR, UP_AUTHORITIES, UP_RELAYS, UP_EXITS, UP_CLIENTS, UP_PORT, UP_SOCKS, UP_NAME, UP_PRODUCTION, UP_ADDRESSES, UP_EXEC, UP_SHARDS,
+  UP_DIR, UP_AUTHORITIES, UP_RELAYS, UP_EXITS, UP_CLIENTS, UP_PORT, UP_SOCKS, UP_NAME, UP_PRODUCTION, UP_ADDRESSES, UP_EXEC, UP_SHARDS, UP_MEMORY,
   UP_AEAD, UP_LOG, UP_NO_WAIT, UP_OPTIONS
 };
 
@@ -105,7 +106,8 @@ static const struct argument UP_TABLE[UP_OPTIONS] = {
     [UP_PRODUCTION] = {"production", ARGUMENT_FLAG, NULL, "a new network is no lab: hours instead of seconds"},
     [UP_ADDRESSES] = {"addresses", ARGUMENT_TEXT, "FILE", "lines `NAME IP`: where each node listens; otherwise 127.0.0.1"},
     [UP_EXEC] = {"exec", ARGUMENT_TEXT, "PREFIX", "starts each node behind this command, {name} being the node's name: `ip netns exec {name}`"},
-    [UP_SHARDS] = {"shards", ARGUMENT_TEXT, "N", "threads of each relay that carry cells"},
+    [UP_SHARDS] = {"shards", ARGUMENT_TEXT, "N", "threads of each relay that carry cells", .otherwise = "1"},
+    [UP_MEMORY] = {"memory", ARGUMENT_NUMBER, "MB", "at most so much for what others make each relay hold; otherwise the relays share a quarter of the machine's", .least = LIMIT_MEMORY_LEAST_MB, .most = LIMIT_MEMORY_MOST_MB},
     [UP_AEAD] = {"aead", ARGUMENT_TEXT, "NAME", "libsodium, libcrypto or ipsec-mb; otherwise the fastest"},
     [UP_LOG] = {"log", ARGUMENT_CHOICE, "LEVEL", "what the nodes log, to DIR/NAME/log", .otherwise = "notice", .choices = COMMAND_LINE_LOG_LEVELS},
     [UP_NO_WAIT] = {"no-wait", ARGUMENT_FLAG, NULL, "does not wait until traffic can pass"},
@@ -123,6 +125,10 @@ static enum outcome run_up(int argc, char **argv, struct complaint *complaint) {
                              .exec_prefix = values[UP_EXEC].text, .shards = values[UP_SHARDS].text, .aead = values[UP_AEAD].text,
                              .log_level = values[UP_LOG].text, .no_wait = values[UP_NO_WAIT].is_given};
   outcome = command_line_address("socks", values[UP_SOCKS].text, &wishes.socks, complaint);
+  char memory[16];
+  if (values[UP_MEMORY].is_given) snprintf(memory, sizeof memory, "%u", (unsigned)values[UP_MEMORY].number);
+  else snprintf(memory, sizeof memory, "%u", machine_size_relay_memory_mb(machine_size_memory_mb(), wishes.relays + wishes.exits)); /* [LIMIT-9] */
+  wishes.memory = memory;
   int interrupt = outcome == OUTCOME_OK ? interrupt_open() : -1;
   if (outcome == OUTCOME_OK) outcome = up_network(&wishes, interrupt, complaint);
   return outcome;

@@ -21,7 +21,8 @@ struct up_wishes {
   struct address socks;
   const char *addresses_path;    /* NULL: all on 127.0.0.1 */
   const char *exec_prefix;       /* NULL: each program as it is */
-  const char *shards, *aead, *log_level; /* handed on to the programs; NULL: their own defaults */
+  const char *shards, *memory;   /* of each relay, handed on; NULL: the relay's own default, which is for a machine of its own */
+  const char *aead, *log_level;  /* handed on; NULL: the programs' own defaults */
   bool no_wait;
 };
 

@@ -73,6 +73,15 @@ enum {
   LIMIT_STREAM_QUEUE_CELLS = 64, /* an exit or client stops reading streams while a circuit has this many queued */
 };
 
+/* Processes, where a person says nothing: [LIMIT-1], [LIMIT-9] */
+enum {
+  LIMIT_SHARDS_UNASKED = 8,          /* or as many as cores; more only once cells can cross shards */
+  LIMIT_SHARDS_MOST = 63,
+  LIMIT_MEMORY_LEAST_MB = 16,
+  LIMIT_RELAY_MEMORY_MOST_MB = 2048, /* or a quarter of the machine's */
+  LIMIT_MEMORY_MOST_MB = 1048576,
+};
+
 /* Documents, [LIMIT-7] */
 enum {
   LIMIT_DESCRIPTOR_BYTES = 16 * 1024,

@@ -2,6 +2,8 @@
 #include <string.h>
 
 #include "io/command_line.h"
+#include "io/machine_size.h"
+#include "protocol/limits.h"
 #include "relay/driver.h"
 #include "relay/keeper.h"
 
@@ -17,8 +19,8 @@ static const struct argument TABLE[OPTIONS] = {
     [NICKNAME] = {"nickname", ARGUMENT_TEXT, "NAME", "what people call it", .otherwise = "unnamed"},
     [CONTACT] = {"contact", ARGUMENT_TEXT, "TEXT", "how to reach who runs it; public"},
     [BANDWIDTH] = {"bandwidth", ARGUMENT_NUMBER, "KBPS", "what it can carry, in KB/s", .otherwise = "12500", .least = 1, .most = 100000000},
-    [SHARDS] = {"shards", ARGUMENT_NUMBER, "N", "threads that carry cells", .otherwise = "1", .least = 1, .most = 63},
-    [MEMORY] = {"memory", ARGUMENT_NUMBER, "MB", "at most so much for what others make it hold", .otherwise = "512", .least = 16, .most = 1048576},
+    [SHARDS] = {"shards", ARGUMENT_NUMBER, "N", "threads that carry cells; otherwise one for each core, 8 at most", .least = 1, .most = LIMIT_SHARDS_MOST},
+    [MEMORY] = {"memory", ARGUMENT_NUMBER, "MB", "at most so much for what others make it hold; otherwise a quarter of the machine's, 2048 at most", .least = LIMIT_MEMORY_LEAST_MB, .most = LIMIT_MEMORY_MOST_MB},
     [AEAD] = {"aead", ARGUMENT_TEXT, "NAME", "libsodium, libcrypto or ipsec-mb; otherwise the fastest"},
     [LOG] = {"log", ARGUMENT_CHOICE, "LEVEL", "what is logged, to standard error", .otherwise = "notice", .choices = COMMAND_LINE_LOG_LEVELS},
     [DESCRIPTOR] = {"descriptor", ARGUMENT_FLAG, NULL, "shows what it published last, and ends"},
@@ -93,9 +95,10 @@ static enum outcome read_place(const struct argument_value *values, struct addre
 
 static enum outcome read_settings(const struct argument_value *values, struct relay_settings *ret, struct complaint *complaint) {
   *ret = (struct relay_settings){.network_path = values[NETWORK].text, .data_path = values[DATA].text, .nickname = values[NICKNAME].text,
-                                 .contact = values[CONTACT].text, .shards = (uint32_t)values[SHARDS].number,
-                                 .memory_mb = (uint32_t)values[MEMORY].number, .bandwidth = (uint32_t)values[BANDWIDTH].number,
+                                 .contact = values[CONTACT].text, .bandwidth = (uint32_t)values[BANDWIDTH].number,
                                  .log_level = (enum trace_level)values[LOG].number};
+  ret->shards = values[SHARDS].is_given ? (uint32_t)values[SHARDS].number : machine_size_shards();
+  ret->memory_mb = values[MEMORY].is_given ? (uint32_t)values[MEMORY].number : machine_size_relay_memory_mb(machine_size_memory_mb(), 1);
   enum outcome outcome = read_place(values, &ret->address, complaint);
   if (outcome == OUTCOME_OK) outcome = read_listen(values[LISTEN].text, ret, complaint);
   if (outcome == OUTCOME_OK && values[POLICY].is_given) outcome = read_policy(values[POLICY].text, &ret->policy, complaint);

@@ -106,10 +106,10 @@ Test(nodes, a_bad_line_of_addresses_is_named_by_its_number) {
 
 Test(nodes, a_node_is_started_by_its_own_command_line) {
   struct network_file network = network_of(1);
-  struct up_wishes wishes = {.folder = "net", .exec_prefix = "  ip netns  exec t-{name} ", .shards = "2", .log_level = "info"};
+  struct up_wishes wishes = {.folder = "net", .exec_prefix = "  ip netns  exec t-{name} ", .shards = "2", .memory = "64", .log_level = "info"};
   struct node node = {.name = "x1", .role = NODE_EXIT, .address = {.family = ADDRESS_IPV4, .bytes = {192, 0, 2, 1}, .port = 9301}};
   static const char *const EXPECTED[] = {"ip", "netns", "exec", "t-x1", "bin/tunic-relay", "--network", "net/network", "--data", "net/x1",
-                                         "--address", "192.0.2.1", "--port", "9301", "--nickname", "x1", "--shards", "2",
+                                         "--address", "192.0.2.1", "--port", "9301", "--nickname", "x1", "--shards", "2", "--memory", "64",
                                          "--exit-policy", "accept private:*, accept *:*", "--log", "info"};
   struct command *command = malloc(sizeof *command);
   cr_assert(command != NULL && command_make(&wishes, &network, &node, "bin", command, NULL) == OUTCOME_OK);
