@@ -6,6 +6,7 @@
 #include "io/command_line.h"
 #include "io/control_client.h"
 #include "io/launch.h"
+#include "io/status_metrics.h"
 
 enum { ANSWER_WAIT_MS = 5000 };
 
@@ -84,26 +85,35 @@ static enum outcome cause_of(const json_t *status, struct complaint *complaint) 
   return outcome_from_name(text_of(json_object_get(status, "cause"), "name"), &cause) ? cause : OUTCOME_PROTOCOL_VIOLATION;
 }
 
-enum status_option { STATUS_DATA, STATUS_JSON, STATUS_OPTIONS };
+enum status_option { STATUS_DATA, STATUS_JSON, STATUS_METRICS, STATUS_OPTIONS };
 
 static enum outcome status(int argc, char **argv, struct complaint *complaint) {
   static const struct argument TABLE[STATUS_OPTIONS] = {
       [STATUS_DATA] = {"data", ARGUMENT_TEXT, "DIR", "the folder of the client, or of any other node", .otherwise = FOLDER},
       [STATUS_JSON] = {"json", ARGUMENT_FLAG, NULL, "one line for programs"},
+      [STATUS_METRICS] = {"metrics", ARGUMENT_FLAG, NULL, "for Prometheus: `tunic status --metrics --data DIR >X.new; mv X.new X.prom` for its textfile collector"},
   };
   static const struct arguments ARGUMENTS = {"tunic status", "how a running node is; ends with the cause's exit code", TABLE, STATUS_OPTIONS};
   struct argument_value values[STATUS_OPTIONS];
   struct control_client *client;
   json_t *answer;
   enum outcome outcome = command_line_parse(&ARGUMENTS, argc, argv, values, complaint);
-  if (outcome == OUTCOME_OK) outcome = control_client_open(values[STATUS_DATA].text, &client, complaint);
+  if (outcome != OUTCOME_OK) return outcome;
+  const char *folder = values[STATUS_DATA].text;
+  bool wants_metrics = values[STATUS_METRICS].is_given;
+  outcome = control_client_open(folder, &client, complaint);
+  /* [OUT-8] For scrapers: that a node is not ready, or gone, is in what they read. */
+  if (outcome != OUTCOME_OK && wants_metrics) status_metrics_write(NULL, folder, stdout);
   if (outcome != OUTCOME_OK) return outcome;
   outcome = control_client_ask(client, "status", instant_after(loop_now(), ANSWER_WAIT_MS * MILLISECONDS), &answer, complaint);
   if (outcome == OUTCOME_OK) {
-    if (!values[STATUS_JSON].is_given) print_status(answer);
+    if (wants_metrics) status_metrics_write(answer, folder, stdout);
+    else if (!values[STATUS_JSON].is_given) print_status(answer);
     else if (json_dumpf(answer, stdout, JSON_COMPACT) == 0) putchar('\n');
-    outcome = cause_of(answer, complaint);
+    outcome = wants_metrics ? OUTCOME_OK : cause_of(answer, complaint);
     json_decref(answer);
+  } else if (wants_metrics) {
+    status_metrics_write(NULL, folder, stdout);
   }
   control_client_close(client);
   return outcome;

@@ -4,6 +4,7 @@ and goes away without a trace. Every network here has ports of its own. The last
 import hashlib
 import os
 import random
+import re
 import shutil
 import socket
 import socketserver
@@ -189,6 +190,27 @@ def status_tells_role_readiness_and_path(net):
     assert code == 0 and all(name in said for name in net.pids()), said
 
 
+def metrics_are_what_prometheus_reads(net):
+    sample = re.compile(r'(tunic_[a-z_]+)\{data="[^"]+"(,[a-z]+="[^"]*")*\} -?[0-9]+(\.[0-9]+)?')
+    for name in ("c1", "r1", "x1", "a1"):
+        code, said = run("tunic", "status", "--metrics", "--data", os.path.join(net.folder, name))
+        assert code == 0, (code, said)
+        types, lines = {}, said.splitlines()
+        for line in lines:
+            word = line.split(" ", 3)
+            if line.startswith("# TYPE "):
+                assert word[2] not in types and word[3] in ("counter", "gauge"), line
+                types[word[2]] = word[3]
+            elif not line.startswith("# HELP "):
+                found = sample.fullmatch(line)
+                assert found and found[1] in types and found[1].endswith("_total") == (types[found[1]] == "counter"), line
+        assert any(line.startswith("tunic_ready{") and line.endswith(" 1") for line in lines), said
+        dates = [int(line.split()[-1]) for line in lines if line.startswith("tunic_expiry_timestamp_seconds{")]
+        assert len(dates) >= 2 and all(date > time.time() for date in dates), said
+    code, said = run("tunic", "status", "--metrics", "--data", os.path.join(net.folder, "nobody"))
+    assert code == 72 and said.count("tunic_up{") == 1 and "} 0" in said, (code, said)
+
+
 def up_twice_leaves_the_first_alone(net):
     before = net.pids()
     code, said = net.up()
@@ -288,7 +310,7 @@ def down_stops_what_up_started_and_nothing_else(net):
 
 ON_ONE_NETWORK = (
     bytes_come_down_as_they_are, bytes_go_up_as_they_are_and_a_half_close_is_one, many_streams_at_once_do_not_mix,
-    a_name_is_looked_up_at_the_exit, failures_have_their_replies, status_tells_role_readiness_and_path,
+    a_name_is_looked_up_at_the_exit, failures_have_their_replies, status_tells_role_readiness_and_path, metrics_are_what_prometheus_reads,
     up_twice_leaves_the_first_alone, a_taken_port_is_named_and_nothing_is_left, two_processes_never_share_a_folder,
     garbage_at_every_port_disturbs_nobody, relays_keep_up_with_the_directory, killed_nodes_come_back, down_stops_what_up_started_and_nothing_else,
 )
