@@ -6,7 +6,7 @@ enum option { NETWORK, DATA, ADDRESS, PORT, MEMORY, AEAD, LOG, FORGET, OPTIONS }
 static const struct argument TABLE[OPTIONS] = {
     [NETWORK] = {"network", ARGUMENT_TEXT, "FILE", "the network file", .is_required = true},
     [DATA] = {"data", ARGUMENT_TEXT, "DIR", "the authority's folder, made by tunic-network init", .is_required = true},
-    [ADDRESS] = {"address", ARGUMENT_TEXT, "IP", "where it listens; otherwise where the network file says that others find it. Behind a router this machine's own; 0.0.0.0 or ::: on all"},
+    [ADDRESS] = {"address", ARGUMENT_TEXT, "IP", "where it listens; otherwise where the network file says that others find it. Behind a router this machine's own; 0.0.0.0 or [::] for all of it"},
     [PORT] = {"port", ARGUMENT_NUMBER, "PORT", "the TCP port it listens on; otherwise as the network file says", .least = 1, .most = 65535},
     [MEMORY] = {"memory", ARGUMENT_NUMBER, "MB", "at most so much for what others make it hold", .otherwise = "512", .least = 16, .most = 1048576},
     [AEAD] = {"aead", ARGUMENT_TEXT, "NAME", "libsodium or libcrypto; otherwise the faster"},

@@ -32,7 +32,7 @@
   X(CIRCUIT_CLOSED, 15, "circuit-closed", 34, 1, "The circuit was closed under the stream.", "Try again.") \
   X(LAYER_FORGED, 16, "layer-forged", 35, 1, "A cell was changed on its way, or sent out of order.", "Nothing: another path is used. If it repeats, a relay is attacking.") \
   X(PROTOCOL_VIOLATION, 17, "protocol-violation", 36, 1, "The other side broke a rule of the protocol.", "If it repeats, report it with the log.") \
-  X(TOO_BUSY, 18, "too-busy", 37, 1, "A relay has no room or time for this now.", "Nothing: another path is tried by itself.") \
+  X(TOO_BUSY, 18, "too-busy", 37, 1, "A relay or authority has no room or time for this now.", "Nothing: it is tried again, or another way, by itself.") \
   X(MEMORY_LIMIT, 19, "memory-limit", 38, 1, "The memory limit was reached, and this was what had waited longest.", "Read faster, or raise the memory limit.") \
   X(TIMED_OUT, 20, "timed-out", 39, 6, "Nothing was heard for too long.", "Try again.") \
   X(SHUTTING_DOWN, 21, "shutting-down", 40, 1, "The node is stopping.", "Wait for it to come back, or use another.") \

@@ -14,7 +14,7 @@ static const struct argument TABLE[OPTIONS] = {
     [DATA] = {"data", ARGUMENT_TEXT, "DIR", "the relay's folder: keys, consensus, control socket; made if it is missing", .is_required = true},
     [ADDRESS] = {"address", ARGUMENT_TEXT, "IP", "where others find it"},
     [PORT] = {"port", ARGUMENT_NUMBER, "PORT", "the TCP port", .least = 1, .most = 65535},
-    [LISTEN] = {"listen", ARGUMENT_TEXT, "IP[:PORT]", "where it listens; otherwise at --address and --port. Behind a router this machine's own; 0.0.0.0 or [::]: on all"},
+    [LISTEN] = {"listen", ARGUMENT_TEXT, "IP[:PORT]", "where it listens; otherwise at --address and --port. Behind a router this machine's own; 0.0.0.0 or [::] for all of it"},
     [POLICY] = {"exit-policy", ARGUMENT_TEXT, "RULES", "makes it an exit: `accept *:80, accept *:443`; the first rule that matches decides"},
     [NICKNAME] = {"nickname", ARGUMENT_TEXT, "NAME", "what people call it", .otherwise = "unnamed"},
     [CONTACT] = {"contact", ARGUMENT_TEXT, "TEXT", "how to reach who runs it; public"},

@@ -18,6 +18,7 @@ struct flooder {
   struct sim *sim;
   const struct link_self *self;
   const struct network_file *file;
+  struct address place;
   uint32_t count, numbers;
   uint64_t handed_in, taken;
   struct memory_budget budget;
@@ -31,13 +32,14 @@ struct flooder {
 
 struct slot { struct flood_link *link; };
 
-struct flooder *flooder_new(struct sim *sim, const struct link_self *self, const struct network_file *file, uint32_t links) {
+struct flooder *flooder_new(struct sim *sim, const struct link_self *self, const struct network_file *file, uint32_t links, const struct address *place) {
   struct flooder *flooder = calloc(1, sizeof *flooder);
   uint8_t seed[RANDOM_SEED_BYTES];
   if (flooder == NULL || links * file->authority_count > LINKS_MAX) abort();
   flooder->sim = sim;
   flooder->self = self;
   flooder->file = file;
+  flooder->place = *place;
   flooder->count = links * file->authority_count;
   sim_seed(sim, seed);
   random_init(&flooder->random, seed);
@@ -85,8 +87,8 @@ static struct document *make_descriptor(struct flooder *flooder, instant now) {
   x25519_public(d.link_key, key);
   random_bytes(&flooder->random, key, sizeof key);
   x25519_public(d.onion_key, key);
-  d.address = (struct address){.family = ADDRESS_IPV4, .bytes = {10, 200}, .port = 9300};
-  random_bytes(&flooder->random, d.address.bytes + 2, 2);
+  d.address = flooder->place;
+  d.address.port = (uint16_t)(1 + random_below(&flooder->random, UINT16_MAX));
   d.published = (struct date){flooder->sim->wall_ms_at_zero + (int64_t)(now / MILLISECONDS)};
   d.signing_expires = date_after(d.published, INT64_C(20) * 86400 * 1000);
   d.sequence = 1;
