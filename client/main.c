@@ -102,7 +102,7 @@ static enum outcome status(int argc, char **argv, struct complaint *complaint) {
   const char *folder = values[STATUS_DATA].text;
   bool wants_metrics = values[STATUS_METRICS].is_given;
   outcome = control_client_open(folder, &client, complaint);
-  /* [OUT-8] For scrapers: that a node is not ready, or gone, is in what they read. */
+  /* [OUT-9] For scrapers: that a node is not ready, or gone, is in what they read. */
   if (outcome != OUTCOME_OK && wants_metrics) status_metrics_write(NULL, folder, stdout);
   if (outcome != OUTCOME_OK) return outcome;
   outcome = control_client_ask(client, "status", instant_after(loop_now(), ANSWER_WAIT_MS * MILLISECONDS), &answer, complaint);

@@ -9,7 +9,7 @@ enum { ESCAPED_BYTES = 1024, LABELS_BYTES = 2 * ESCAPED_BYTES };
 enum kind { COUNTER, GAUGE };
 struct known { const char *name; enum kind kind; const char *help; };
 
-/* [OUT-8] Every figure of every node. */
+/* [OUT-9] Every figure of every node. */
 static const struct known KNOWN[] = {
     {"accused", GAUGE, "Authorities that voted two ways: bit i is the one in place i of the network file."},
     {"authorities_that_took_the_descriptor", GAUGE, "Authorities that hold this relay's newest descriptor."},

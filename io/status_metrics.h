@@ -1,5 +1,5 @@
 /* A node's status in the Prometheus text exposition format, 0.0.4: what `tunic status --metrics` prints.
- * Spec: specs/outcomes.md [OUT-8]. Called by client/main.c with a status that came as JSON.
+ * Spec: specs/outcomes.md [OUT-9]. Called by client/main.c with a status that came as JSON.
  * Knows of each figure whether it counts or measures; what it does not know is shown all the same, untyped.
  */
 #ifndef TUNIC_IO_STATUS_METRICS_H

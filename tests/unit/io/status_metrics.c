@@ -1,4 +1,4 @@
-/* A status as metrics: specs/outcomes.md [OUT-8]. */
+/* A status as metrics: specs/outcomes.md [OUT-9]. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
