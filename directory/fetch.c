@@ -1,4 +1,3 @@
-#include "directory/consensus_diff.h"
 #include "directory/fetch_internal.h"
 
 #include <stdlib.h>
@@ -20,11 +19,7 @@ struct fetch *fetch_new(const struct fetch_config *config) {
 void fetch_free(struct fetch *fetch) {
   if (fetch == NULL) return;
   struct list_node *node;
-  while ((node = list_take_first(&fetch->exchanges)) != NULL) {
-    struct exchange *exchange = LIST_OBJECT(node, struct exchange, node);
-    trunk_free(exchange->trunk);
-    free(exchange);
-  }
+  while ((node = list_take_first(&fetch->exchanges)) != NULL) fetch_free_exchange(LIST_OBJECT(node, struct exchange, node));
   consensus_release(fetch->consensus);
   document_release(fetch->descriptor);
   free(fetch);
@@ -142,28 +137,6 @@ bool fetch_take_network_news(struct fetch *fetch) {
   return news;
 }
 
-/* [FETCH-10] */
-enum outcome fetch_take_network(struct fetch *fetch, instant now, const uint8_t *bytes, size_t len) {
-  uint64_t epoch = fetch->consensus == NULL ? 0 : consensus_header(fetch->consensus)->epoch;
-  uint32_t before = newest(fetch)->serial;
-  enum outcome outcome = network_chain_take(fetch->config.networks, epoch, bytes, len);
-  if (outcome != OUTCOME_OK) return outcome;
-  fetch->has_network_news = true;
-  const struct network_file *file = newest(fetch);
-  if (network_chain_find(fetch->config.networks, fetch->wanted_serial) != NULL) fetch->wanted_serial = 0;
-  if (file->serial == before) return OUTCOME_OK;
-  trace_write(fetch->config.trace, TRACE_NOTICE, "directory", "network file of serial %u: %u authorities from epoch %llu on", file->serial,
-              file->authority_count, (unsigned long long)file->starts);
-  for (uint32_t i = 0; i < LIMIT_AUTHORITIES; i++) fetch->publications[i] = (struct publication){.next = now};
-  return OUTCOME_OK;
-}
-
-uint64_t fetch_file_after(const struct fetch *fetch) {
-  uint32_t oldest = network_chain_oldest(fetch->config.networks)->serial;
-  bool wants_older = fetch->wanted_serial != 0 && fetch->wanted_serial < oldest;
-  return wants_older ? oldest - 2 : newest(fetch)->serial;
-}
-
 enum outcome fetch_state(const struct fetch *fetch, instant now) {
   if (fetch->split) return OUTCOME_DIRECTORY_SPLIT;
   int64_t off;
@@ -177,55 +150,6 @@ uint32_t fetch_published_count(const struct fetch *fetch) {
   uint32_t count = 0;
   for (uint32_t i = 0; i < newest(fetch)->authority_count; i++) count += fetch->publications[i].accepted;
   return count;
-}
-
-/* [FETCH-6] Epochs only rise; two valid consensuses of one epoch are kept as evidence, and everything stops. */
-static enum outcome take_newer(struct fetch *fetch, instant now, struct consensus *consensus) {
-  const struct consensus_header *new_header = consensus_header(consensus);
-  enum outcome outcome = consensus_check_dates(consensus, wall_clock_date(&fetch->clock, now));
-  fetch_note_dates(fetch, new_header);
-  if (outcome == OUTCOME_OK && fetch->consensus != NULL) {
-    const struct consensus_header *old = consensus_header(fetch->consensus);
-    if (new_header->epoch < old->epoch) outcome = OUTCOME_STALE;
-    else if (new_header->epoch == old->epoch)
-      outcome = memcmp(new_header->digest, old->digest, DIGEST_BYTES) == 0 ? OUTCOME_STALE : OUTCOME_DIRECTORY_SPLIT;
-  }
-  fetch->split = fetch->split || outcome == OUTCOME_DIRECTORY_SPLIT;
-  if (outcome != OUTCOME_OK) {
-    consensus_release(consensus);
-    return outcome;
-  }
-  fetch_set_consensus(fetch, now, consensus);
-  return OUTCOME_OK;
-}
-
-/* Takes the text's reference. */
-static enum outcome take_text(struct fetch *fetch, instant now, struct document *text) {
-  enum outcome outcome = OUTCOME_OK;
-  struct consensus *consensus =
-      network_chain_consensus(fetch->config.networks, document_bytes(text), document_len(text), &outcome, &fetch->wanted_serial);
-  document_release(text);
-  return consensus == NULL ? outcome : take_newer(fetch, now, consensus);
-}
-
-enum outcome fetch_take_packed(struct fetch *fetch, instant now, const struct document *packed) {
-  struct document *text = document_unpack(document_bytes(packed), document_len(packed), LIMIT_CONSENSUS_BYTES);
-  if (text == NULL) return OUTCOME_BAD_DOCUMENT;
-  enum outcome outcome = take_text(fetch, now, text);
-  if (outcome == OUTCOME_OK) fetch->wants_whole = false;
-  return outcome;
-}
-
-/* [DIFF-7] After one that was of no use the next is asked for whole: the fault may be in what we hold. */
-enum outcome fetch_take_diff(struct fetch *fetch, instant now, const struct document *packed) {
-  struct document *diff = document_unpack(document_bytes(packed), document_len(packed), CONSENSUS_DIFF_BYTES);
-  enum outcome outcome = OUTCOME_BAD_DOCUMENT;
-  struct document *text =
-      diff == NULL ? NULL : consensus_diff_apply(fetch->consensus, document_bytes(diff), document_len(diff), &outcome);
-  document_release(diff);
-  if (text != NULL) outcome = take_text(fetch, now, text);
-  fetch->wants_whole = outcome != OUTCOME_OK;
-  return outcome;
 }
 
 /* Which failures mean that there was no answer at all. */
@@ -271,7 +195,7 @@ void fetch_put_ended(struct fetch *fetch, instant now, uint32_t serial, uint32_t
 static void begin_get(struct fetch *fetch, instant now) {
   bool begun = false;
   uint32_t count = fetch->consensus == NULL ? 0 : consensus_count(fetch->consensus);
-  bool ask_mirror = fetch->config.from_mirrors && !fetch->eager && fetch->wanted_serial == 0 && count > 0 && fetch->sources_tried < MIRRORS_TRIED;
+  bool ask_mirror = fetch->config.from_mirrors && !fetch->eager && count > 0 && fetch->sources_tried < MIRRORS_TRIED;
   int authority = fetch_next_to_ask_for_time(fetch, now, true);
   if (authority < 0) authority = fetch_next_to_ask_for_time(fetch, now, false);
   if (authority < 0 && ask_mirror) {

@@ -47,6 +47,14 @@ static struct exchange *exchange_new(struct fetch *fetch, instant now, bool is_p
   return exchange;
 }
 
+void fetch_free_exchange(struct exchange *exchange) {
+  trunk_free(exchange->trunk);
+  document_release(exchange->kept);
+  network_chain_free(exchange->trial);
+  list_leave(&exchange->node);
+  free(exchange);
+}
+
 /* Forgets it without a word to fetch.c. */
 static void drop(struct exchange *exchange, enum effect_kind how) {
   struct fetch *fetch = exchange->fetch;
@@ -55,9 +63,7 @@ static void drop(struct exchange *exchange, enum effect_kind how) {
     effect_queue_put(fetch->config.effects, &effect);
     id_table_remove(fetch->config.connections, exchange->connection);
   }
-  trunk_free(exchange->trunk);
-  list_leave(&exchange->node);
-  free(exchange);
+  fetch_free_exchange(exchange);
 }
 
 bool fetch_begin_with_mirror(struct fetch *fetch, instant now, const struct relay_entry *entry) {
@@ -105,9 +111,13 @@ void fetch_end_exchange(struct exchange *exchange, instant now, enum outcome out
   else fetch_get_ended(fetch, now, authority < 0, outcome);
 }
 
-/* [FETCH-10] An authority is asked for network files first, one after the other: what comes next may need them. */
+/* Where the files of this exchange go. */
+static const struct network_chain *chain_of(const struct exchange *exchange) {
+  return exchange->trial != NULL ? exchange->trial : exchange->fetch->config.networks;
+}
+
 static void ask_file(struct exchange *exchange) {
-  struct transfer_request request = {.kind = TRANSFER_NETWORK_FILE, .epoch = fetch_file_after(exchange->fetch)};
+  struct transfer_request request = {.kind = TRANSFER_NETWORK_FILE, .epoch = fetch_file_after(exchange->fetch, chain_of(exchange))};
   exchange->asked = exchange->asks_file = true;
   exchange->files_asked++;
   transfers_get(trunk_transfers(exchange->trunk), &request, LIMIT_NETWORK_FILE_BYTES);
@@ -132,22 +142,57 @@ static void follow_state(struct exchange *exchange) {
   exchange->needs_work = link_needs_work(link);
   if (link_state(link) != LINK_OPEN || exchange->asked) return;
   exchange->wants_diff = !exchange->is_put && exchange->fetch->consensus != NULL && !exchange->fetch->wants_whole;
-  if (exchange->authority >= 0) ask_file(exchange);
+  if (exchange->authority >= 0) ask_file(exchange); /* [FETCH-10] before what the link is for, which may need them */
   else ask(exchange);
 }
 
-/* The next file, while there are some; then what the exchange is for. */
-static void take_file(struct exchange *exchange, instant now, const struct transfer_event *event) {
+/* [FETCH-11] An authority shows no file too early; a mirror might: what it shows is tried on the consensus that it came for. */
+static enum outcome judge_file(struct exchange *exchange, instant now, const struct transfer_event *event) {
   struct fetch *fetch = exchange->fetch;
-  enum outcome outcome = event->outcome;
-  if (event->kind == TRANSFER_ARRIVED) {
-    outcome = fetch_take_network(fetch, now, document_bytes(event->document), document_len(event->document));
-    if (outcome != OUTCOME_OK && outcome != OUTCOME_STALE)
-      trace_write(fetch->config.trace, TRACE_INFO, "directory", "a network file is not taken: %s", outcome_name(outcome));
+  if (event->kind != TRANSFER_ARRIVED) return event->outcome;
+  enum outcome outcome = exchange->trial != NULL ? fetch_try_network(fetch, exchange->trial, event->document)
+                                                 : fetch_take_network(fetch, now, document_bytes(event->document), document_len(event->document));
+  if (outcome != OUTCOME_OK && outcome != OUTCOME_STALE)
+    trace_write(fetch->config.trace, TRACE_INFO, "directory", "a network file is not taken: %s", outcome_name(outcome));
+  return outcome;
+}
+
+/* The next file, while there are some; then what the exchange is for, or what waited for them. True if that ended it. */
+static bool take_file(struct exchange *exchange, instant now, const struct transfer_event *event, enum outcome *ret_outcome) {
+  bool taken = judge_file(exchange, now, event) == OUTCOME_OK;
+  exchange->took_file = exchange->took_file || taken;
+  if (taken && exchange->files_asked < NETWORK_CHAIN_FILES) {
+    ask_file(exchange);
+    return false;
   }
-  bool more = event->kind == TRANSFER_ARRIVED && outcome == OUTCOME_OK && exchange->files_asked < NETWORK_CHAIN_FILES;
-  if (more) ask_file(exchange);
-  else ask(exchange);
+  if (exchange->kept == NULL) {
+    ask(exchange);
+    return false;
+  }
+  *ret_outcome = exchange->failed;
+  if (exchange->took_file) *ret_outcome = fetch_take_consensus(exchange->fetch, now, exchange->kept, exchange->wants_diff, exchange->trial);
+  return true;
+}
+
+/* [FETCH-10] A consensus whose serial is not known waits for its file. */
+static bool waits_for_file(struct exchange *exchange, struct document *consensus, enum outcome outcome) {
+  struct fetch *fetch = exchange->fetch;
+  if (outcome != OUTCOME_WRONG_NETWORK || fetch->wanted_serial == 0) return false;
+  if (exchange->authority < 0) exchange->trial = network_chain_copy(fetch->config.networks);
+  if (exchange->authority < 0 && exchange->trial == NULL) return false;
+  exchange->kept = document_take(consensus);
+  exchange->failed = outcome;
+  exchange->took_file = false;
+  ask_file(exchange);
+  return true;
+}
+
+static bool take_consensus(struct exchange *exchange, instant now, struct document *document, enum outcome *ret_outcome) {
+  enum outcome outcome = fetch_take_consensus(exchange->fetch, now, document, exchange->wants_diff, NULL);
+  bool waits = waits_for_file(exchange, document, outcome);
+  document_release(document);
+  if (!waits) *ret_outcome = outcome;
+  return !waits;
 }
 
 /* True if it ended the exchange; ret_outcome: how. */
@@ -167,18 +212,18 @@ static bool take_delivery(struct exchange *exchange, instant now, const struct d
     return false;
   }
   if (exchange->asks_file && event->kind != TRANSFER_GIVEN) {
-    take_file(exchange, now, event);
+    bool ended = take_file(exchange, now, event, ret_outcome);
     if (event->kind == TRANSFER_ARRIVED) document_release(event->document);
-    return false;
+    return ended;
   }
   if (event->kind == TRANSFER_ENDED && exchange->wants_diff && event->outcome == OUTCOME_NOT_FOUND) { /* [DIFF-7] */
     exchange->wants_diff = false;
     ask(exchange);
     return false;
   }
-  if (event->kind != TRANSFER_ARRIVED) *ret_outcome = event->outcome;
-  else *ret_outcome = exchange->wants_diff ? fetch_take_diff(exchange->fetch, now, event->document) : fetch_take_packed(exchange->fetch, now, event->document);
-  if (event->kind == TRANSFER_ARRIVED || event->kind == TRANSFER_GIVEN) document_release(event->document);
+  if (event->kind == TRANSFER_ARRIVED) return take_consensus(exchange, now, event->document, ret_outcome);
+  if (event->kind == TRANSFER_GIVEN) document_release(event->document);
+  *ret_outcome = event->outcome;
   return true;
 }
 

@@ -1,5 +1,5 @@
-/* The inside of fetch, shared by fetch.c (what to ask, and when), fetch_exchange.c (one link and its request)
- * and fetch_clock.c (whose clock is wrong). Spec: specs/fetching.md. Called by no one else.
+/* The inside of fetch, shared by fetch.c (what to ask, and when), fetch_exchange.c (one link and its request),
+ * fetch_documents.c (what came) and fetch_clock.c (whose clock is wrong). Spec: specs/fetching.md. Called by no one else.
  * An exchange is freed from one place, fetch_end_exchange.
  */
 #ifndef TUNIC_DIRECTORY_FETCH_INTERNAL_H
@@ -13,7 +13,11 @@ struct exchange {
   struct fetch *fetch;
   bool is_put, asked, wants_diff, needs_work, resolving;
   bool asks_file;      /* what is under way is a network file */
+  bool took_file;      /* one was taken since the consensus waits */
   uint32_t files_asked;
+  struct document *kept;       /* a consensus, or diff, that is judged once more with its network file; NULL: none */
+  enum outcome failed;         /* what became of it at first */
+  struct network_chain *trial; /* a mirror's files, until that consensus proves them; NULL: none */
   int authority;       /* its place in the network file; -1: a mirror */
   uint32_t serial;     /* of that file */
   struct id connection;
@@ -74,19 +78,25 @@ void fetch_follow_clock(struct fetch *, instant now);
 /* fetch_exchange.c: begins one; false: limits, no memory. */
 bool fetch_begin_with_authority(struct fetch *, instant now, const struct network_file *, uint32_t authority, bool is_put);
 bool fetch_begin_with_mirror(struct fetch *, instant now, const struct relay_entry *);
+void fetch_free_exchange(struct exchange *);
 /* Closes it and tells fetch.c how it went, unless that was told already. */
 void fetch_end_exchange(struct exchange *, instant now, enum outcome);
 
-/* fetch.c: a consensus came packed, or a diff from ours to it; says what came of it. */
-enum outcome fetch_take_packed(struct fetch *, instant now, const struct document *packed);
-enum outcome fetch_take_diff(struct fetch *, instant now, const struct document *packed);
+/* fetch_documents.c */
+/* A consensus came packed, or a diff from ours to it; says what came of it. trial (NULL: none): our chain with files added; it is
+ * judged by that, and if it is valid they are ours. */
+enum outcome fetch_take_consensus(struct fetch *, instant now, const struct document *packed, bool is_diff, struct network_chain *trial);
+/* As fetch_take_network, into a trial. */
+enum outcome fetch_try_network(const struct fetch *, struct network_chain *trial, const struct document *text);
+/* Which serial to ask for the file behind: the newest, or the one before the oldest if an older one is what is missing. */
+uint64_t fetch_file_after(const struct fetch *, const struct network_chain *);
+
+/* fetch.c */
 void fetch_get_ended(struct fetch *, instant now, bool from_mirror, enum outcome);
 /* The file that says how fast the next epoch lives, and whom to ask for it. */
 const struct network_file *fetch_network(const struct fetch *);
 /* An authority that fetches asks the others. */
 bool fetch_is_own(const struct fetch *, const struct network_authority *);
 void fetch_put_ended(struct fetch *, instant now, uint32_t serial, uint32_t authority, enum outcome);
-/* What to ask an authority for: the serial behind the newest, or before the oldest if that is what is missing. */
-uint64_t fetch_file_after(const struct fetch *);
 
 #endif

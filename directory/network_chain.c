@@ -35,8 +35,7 @@ static void drop_oldest(struct network_chain *chain) {
   memmove(&chain->files[0], &chain->files[1], --chain->count * sizeof chain->files[0]);
 }
 
-/* How many bytes the first of the texts has: only a title begins a line like this. */
-static size_t first_text(const uint8_t *bytes, size_t len) {
+size_t network_chain_first_text(const uint8_t *bytes, size_t len) {
   for (size_t at = 1; at + sizeof TITLE - 1 <= len; at++)
     if (bytes[at - 1] == '\n' && memcmp(bytes + at, TITLE, sizeof TITLE - 1) == 0) return at;
   return len;
@@ -70,10 +69,10 @@ static struct network_chain *begin(const uint8_t *bytes, size_t len, enum outcom
 }
 
 struct network_chain *network_chain_new(const uint8_t *bytes, size_t len, enum outcome *ret_outcome, uint32_t *ret_line) {
-  size_t used = first_text(bytes, len);
+  size_t used = network_chain_first_text(bytes, len);
   struct network_chain *chain = begin(bytes, used, ret_outcome, ret_line);
   while (chain != NULL && used < len) {
-    size_t next = first_text(bytes + used, len - used);
+    size_t next = network_chain_first_text(bytes + used, len - used);
     *ret_outcome = append(chain, bytes + used, next);
     used += next;
     if (*ret_outcome == OUTCOME_OK) continue;
@@ -103,6 +102,27 @@ void network_chain_free(struct network_chain *chain) {
   free(chain);
 }
 
+struct network_chain *network_chain_copy(const struct network_chain *chain) {
+  struct network_chain *copy = calloc(1, sizeof *copy);
+  while (copy != NULL && copy->count < chain->count) {
+    struct known_file *known = malloc(sizeof *known);
+    if (known == NULL) {
+      network_chain_free(copy);
+      return NULL;
+    }
+    *known = *chain->files[copy->count];
+    document_take(known->text);
+    copy->files[copy->count++] = known;
+  }
+  return copy;
+}
+
+void network_chain_swap(struct network_chain *chain, struct network_chain *other) {
+  struct network_chain old = *chain;
+  *chain = *other;
+  *other = old;
+}
+
 /* [NET-10] The oldest names its digest, and was vouched for by its authorities. */
 static enum outcome prepend(struct network_chain *chain, const uint8_t *bytes, size_t len) {
   struct network_file file, oldest;
@@ -121,7 +141,7 @@ static enum outcome prepend(struct network_chain *chain, const uint8_t *bytes, s
 enum outcome network_chain_take(struct network_chain *chain, uint64_t epoch, const uint8_t *bytes, size_t len) {
   const struct network_file *oldest = network_chain_oldest(chain), *newest = network_chain_newest(chain);
   struct network_file file;
-  if (first_text(bytes, len) < len) return OUTCOME_BAD_DOCUMENT;
+  if (network_chain_first_text(bytes, len) < len) return OUTCOME_BAD_DOCUMENT;
   enum outcome outcome = network_file_read_draft(bytes, len, &file, NULL, NULL);
   if (outcome != OUTCOME_OK) return outcome;
   if (memcmp(file.id, oldest->id, sizeof file.id) != 0) return OUTCOME_WRONG_NETWORK;
@@ -133,12 +153,6 @@ enum outcome network_chain_take(struct network_chain *chain, uint64_t epoch, con
   bool first_is_past = chain->count > 1 && chain->files[1]->file.starts <= epoch;
   if (chain->count == NETWORK_CHAIN_FILES && !first_is_past) return OUTCOME_LIMIT_REACHED;
   return append(chain, bytes, len);
-}
-
-static void replace_all(struct network_chain *chain, struct network_chain *with) {
-  struct network_chain old = *chain;
-  *chain = *with;
-  *with = old;
 }
 
 enum outcome network_chain_merge(struct network_chain *chain, const uint8_t *bytes, size_t len) {
@@ -153,7 +167,7 @@ enum outcome network_chain_merge(struct network_chain *chain, const uint8_t *byt
     else if (file->serial == network_chain_newest(chain)->serial + 1)
       outcome = append(chain, document_bytes(given->files[i]->text), document_len(given->files[i]->text));
   }
-  if (outcome == OUTCOME_OK && last->serial > network_chain_newest(chain)->serial) replace_all(chain, given);
+  if (outcome == OUTCOME_OK && last->serial > network_chain_newest(chain)->serial) network_chain_swap(chain, given);
   network_chain_free(given);
   return outcome;
 }
@@ -198,11 +212,16 @@ struct document *network_chain_after(const struct network_chain *chain, uint64_t
 }
 
 struct document *network_chain_text(const struct network_chain *chain) {
+  return network_chain_text_until(chain, network_chain_newest(chain)->serial);
+}
+
+struct document *network_chain_text_until(const struct network_chain *chain, uint32_t serial) {
   size_t len = 0, at = 0;
-  for (uint32_t i = 0; i < chain->count; i++) len += document_len(chain->files[i]->text);
-  uint8_t *bytes = malloc(len);
+  uint32_t count = 0;
+  for (; count < chain->count && chain->files[count]->file.serial <= serial; count++) len += document_len(chain->files[count]->text);
+  uint8_t *bytes = count == 0 ? NULL : malloc(len);
   if (bytes == NULL) return NULL;
-  for (uint32_t i = 0; i < chain->count; i++) {
+  for (uint32_t i = 0; i < count; i++) {
     const struct document *text = chain->files[i]->text;
     memcpy(bytes + at, document_bytes(text), document_len(text));
     at += document_len(text);

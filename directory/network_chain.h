@@ -21,6 +21,10 @@ struct network_chain *network_chain_new(const uint8_t *bytes, size_t len, enum o
 /* Of one file that was read and judged already, or that a test made up. NULL: no memory. */
 struct network_chain *network_chain_of(const struct network_file *);
 void network_chain_free(struct network_chain *); /* NULL is allowed */
+/* To try files on; the texts are shared. NULL: no memory. */
+struct network_chain *network_chain_copy(const struct network_chain *);
+/* Each has what the other had. */
+void network_chain_swap(struct network_chain *, struct network_chain *);
 
 /* [NET-10] The next serial's text, or that of the serial before the oldest, which the oldest names. `epoch`: the newest
  * consensus's, 0: none. STALE: known, or it would begin in the past; WRONG_NETWORK: not of this chain; LIMIT_REACHED: too
@@ -45,6 +49,10 @@ const struct network_file *network_chain_find(const struct network_chain *, uint
 struct document *network_chain_after(const struct network_chain *, uint64_t serial);
 /* All texts in a row, to write to disk; the caller's reference. NULL: no memory. */
 struct document *network_chain_text(const struct network_chain *);
+/* The same up to this serial, for a shelf. NULL: none of them is that old, or no memory. */
+struct document *network_chain_text_until(const struct network_chain *, uint32_t serial);
+/* How many bytes the first of several texts has: only a title begins a line like this. */
+size_t network_chain_first_text(const uint8_t *bytes, size_t len);
 
 /* consensus_parse with the file whose serial the header names; WRONG_NETWORK if that is not the one in force at its epoch.
  * *ret_serial (may be NULL): that serial if its file is not known, else 0. */

@@ -132,10 +132,29 @@ static void save_network(struct keeper *keeper) {
   if (write.document != NULL) keeper_effect(keeper, &write);
 }
 
+/* [NET-13] Shards show the files up to the serial of the newest consensus. They have them before that consensus. */
+static void show_networks(struct keeper *keeper) {
+  const struct consensus *consensus = fetch_consensus(keeper->fetch);
+  uint32_t first = network_chain_oldest(keeper->config.networks)->serial, last = consensus == NULL ? 0 : consensus_header(consensus)->serial;
+  if (last == 0 || (keeper->shown_first == first && keeper->shown_last == last)) return;
+  struct document *texts = network_chain_text_until(keeper->config.networks, last);
+  if (texts == NULL) return;
+  for (uint32_t i = 0; i < keeper->config.shard_count; i++) {
+    struct effect effect = {.kind = EFFECT_MESSAGE,
+                            .to = i + 1,
+                            .message = {.kind = SHARD_NETWORK_FILES, .object = document_take(texts), .value = first}};
+    keeper_effect(keeper, &effect);
+  }
+  document_release(texts);
+  keeper->shown_first = first;
+  keeper->shown_last = last;
+}
+
 /* What a new consensus means: shards hear of it, it is saved, and perhaps we are in it. */
 static void spread_news(struct keeper *keeper, instant now) {
   struct consensus *consensus = fetch_consensus(keeper->fetch);
   if (fetch_take_network_news(keeper->fetch)) save_network(keeper);
+  show_networks(keeper);
   if (!fetch_take_news(keeper->fetch)) return;
   for (uint32_t i = 0; i < keeper->config.shard_count; i++) {
     struct effect effect = {.kind = EFFECT_MESSAGE,

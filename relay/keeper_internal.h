@@ -32,6 +32,7 @@ struct keeper {
   instant publish_at;          /* at the latest */
   struct date signing_expires; /* of the newest certificate */
   uint64_t last_sequence;
+  uint32_t shown_first, shown_last; /* serials of the network files that shards show; 0: none */
   bool listed, stopping, keys_sent, publish_due;
   uint8_t stage; /* the highest so far: progress never runs backwards */
   uint64_t accepted, refused;

@@ -13,6 +13,7 @@ enum relay_message_kind {
   /* keeper to shard */
   SHARD_CONSENSUS = 1, /* object: struct consensus, one reference */
   SHARD_ONION_KEYS,    /* object: struct onion_keys, in guarded memory (guarded_free) */
+  SHARD_NETWORK_FILES, /* object: struct document, the network files to show, one behind the other; value: the first one's serial */
   /* shard to keeper */
   KEEPER_LINK_CLOSED, /* address: of an accepted link that is gone; value: 1 */
   KEEPER_FIGURES,     /* object: struct shard_figures (free) */

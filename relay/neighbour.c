@@ -119,12 +119,16 @@ void neighbour_work(struct shard *shard, struct neighbour *neighbour, instant no
   }
 }
 
-/* [CONS-2] Every relay serves the consensus it holds. */
+/* [CONS-2] Every relay serves the consensus it holds, and [NET-13] the network files up to its serial. */
 static void answer_transfer(struct shard *shard, struct neighbour *neighbour, const struct transfer_event *event) {
   struct transfers *transfers = trunk_transfers(neighbour->trunk);
   if (event->kind == TRANSFER_ASKED) {
     struct document *document = NULL;
     enum outcome outcome = consensus_archive_answer(&shard->archive, &event->about, &document);
+    if (event->about.kind == TRANSFER_NETWORK_FILE) {
+      document = network_shelf_after(&shard->networks, event->about.epoch);
+      outcome = document == NULL ? OUTCOME_STALE : OUTCOME_OK;
+    }
     if (outcome == OUTCOME_OK) transfers_answer(transfers, event->request, document);
     else transfers_finish(transfers, event->request, outcome);
     trunk_make_ready(neighbour->trunk);

@@ -72,6 +72,7 @@ void shard_free(struct shard *shard) {
     wipe_effects(shard);
   }
   consensus_archive_wipe(&shard->archive);
+  network_shelf_wipe(&shard->networks);
   consensus_release(shard->consensus);
   if (shard->keys != NULL) sodium_free(shard->keys);
   cell_pool_free(shard->cells);
@@ -183,6 +184,9 @@ static void take_message(struct shard *shard, const struct machine_message *mess
     exit_learn_places(shard);
   } else if (message->kind == SHARD_ONION_KEYS) {
     take_keys(shard, message->object);
+  } else if (message->kind == SHARD_NETWORK_FILES) {
+    network_shelf_fill(&shard->networks, message->object, (uint32_t)message->value);
+    document_release(message->object);
   }
 }
 

@@ -6,6 +6,7 @@
 #define TUNIC_RELAY_SHARD_INTERNAL_H
 
 #include "directory/consensus_archive.h"
+#include "directory/network_shelf.h"
 #include "protocol/effect_queue.h"
 #include "protocol/id_table.h"
 #include "protocol/index_map.h"
@@ -80,6 +81,7 @@ struct shard {
   struct wall_clock clock;
   struct consensus *consensus;
   struct consensus_archive archive; /* the same, and those before it */
+  struct network_shelf networks;    /* the files that may be shown */
   struct onion_keys *keys;
   struct aead_cache *contexts;
   struct cell_pool *cells;

@@ -265,6 +265,7 @@ static void drop_message(const struct machine_message *message) {
   switch ((enum relay_message_kind)message->kind) {
   case SHARD_CONSENSUS: consensus_release(message->object); return;
   case SHARD_ONION_KEYS: sodium_free(message->object); return;
+  case SHARD_NETWORK_FILES: document_release(message->object); return;
   case KEEPER_LINK_CLOSED:
   case KEEPER_FIGURES: free(message->object); return;
   case KEEPER_UNKNOWN_RELAY: return;

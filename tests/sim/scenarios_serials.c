@@ -146,10 +146,44 @@ static void away_for_two_serials(struct trial *trial) {
   document_release(second);
 }
 
+/* Every relay holds a consensus of serial 2, so each of them is a mirror that shows its file. */
+static bool relays_moved(struct sim *sim, void *context) {
+  static const char *const NAMES[] = {"r1", "r2", "r3", "x1"};
+  struct trial *trial = context;
+  const struct network_file *second = network_chain_find(trial_node(trial, "r", 1)->networks, 2);
+  (void)sim;
+  for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0]; i++)
+    if (second == NULL || node_figure(network_node(&trial->network, NAMES[i]), "epoch") < second->starts) return false;
+  return true;
+}
+
+/* [NET-13] Who was away while the serial changed finds its way although no authority can be reached. */
+static void serial_from_mirrors(struct trial *trial) {
+  if (!start_ready(trial, 4)) return;
+  struct network_file file = trial->network.file;
+  struct node *client = trial_node(trial, "c", 1);
+  uint64_t starts = trial->watch.newest + 3;
+  network_kill(client);
+  struct document *next = sign_next(trial, &file, starts);
+  hand_in(trial_node(trial, "a", 2), next);
+  document_release(next);
+  expect_moved(trial, starts, 2, 80 * SECONDS);
+  struct sim *sim = &trial->network.sim;
+  expect(trial, sim_run_until(sim, instant_after(sim->now, 30 * SECONDS), relays_moved, trial), "a relay is behind");
+  for (uint32_t i = 1; i <= 4; i++) network_kill(trial_node(trial, "a", i));
+  network_start(client);
+  expect(trial, trial_run_until_client(trial, client, true, 30 * SECONDS), "the client is lost: %s", outcome_name(node_cause(client)));
+  sim_run_for(sim, 60 * SECONDS);
+  expect_serial(trial, "c1", "newest_serial", 2);
+  expect(trial, node_epoch(client) >= starts, "the client's epoch is %llu", (unsigned long long)node_epoch(client));
+  expect(trial, trial_fetches(trial, 1, NULL, 500000, 30 * SECONDS), "no transfer afterwards");
+}
+
 const struct scenario scenarios_serials[] = {
     {"authority-added", 2, authority_added},
     {"authority-removed", 2, authority_removed},
     {"authority-key-replaced", 2, authority_key_replaced},
     {"away-for-two-serials", 2, away_for_two_serials},
+    {"serial-from-mirrors", 2, serial_from_mirrors},
     {NULL, 0, NULL},
 };

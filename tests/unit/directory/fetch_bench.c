@@ -22,6 +22,39 @@ static void make_source(struct fetch_bench *bench, struct fetch_bench_source *so
   x25519_public(source->self.link_public, secret);
 }
 
+/* Its text, and what is read of it again. */
+static struct document *write_file(struct network_file *file, uint32_t signers) {
+  static char text[SAMPLE_TEXT_BYTES];
+  size_t len = network_file_format(file, text, sizeof text);
+  for (uint32_t i = 0; i < signers; i++) {
+    uint8_t seed[32];
+    sample_authority_seed(seed, i);
+    len = network_file_sign(text, len, sizeof text, seed);
+  }
+  cr_assert_eq(network_file_read_draft((uint8_t *)text, len, file, NULL, NULL), OUTCOME_OK);
+  return document_new(text, len);
+}
+
+struct document *fetch_bench_next(struct fetch_bench *bench, uint64_t starts, uint32_t variant, uint32_t signers) {
+  struct network_file file = bench->network;
+  file.serial = 2;
+  file.starts = starts;
+  file.expires = date_after(file.expires, 1000 * (1 + (int64_t)variant));
+  memcpy(file.previous, bench->network.digest, DIGEST_BYTES);
+  struct document *text = write_file(&file, signers);
+  if (bench->next_text == NULL) bench->next = file;
+  return text;
+}
+
+void fetch_bench_make_next(struct fetch_bench *bench, uint64_t starts) { bench->next_text = fetch_bench_next(bench, starts, 0, BENCH_AUTHORITIES); }
+
+uint32_t fetch_bench_serial(const struct fetch_bench *bench) { return network_chain_newest(bench->networks)->serial; }
+
+/* In force at that epoch. */
+static const struct network_file *file_at(const struct fetch_bench *bench, uint64_t epoch) {
+  return bench->next_text != NULL && epoch >= bench->next.starts ? &bench->next : &bench->network;
+}
+
 static void make_sources(struct fetch_bench *bench) {
   sample_network(&bench->network, BENCH_AUTHORITIES);
   for (uint32_t i = 0; i < BENCH_AUTHORITIES; i++) {
@@ -29,6 +62,7 @@ static void make_sources(struct fetch_bench *bench) {
     snprintf(authority->host, sizeof authority->host, "127.0.0.1");
     make_source(bench, &bench->authorities[i], authority->identity, 'l', i);
   }
+  bench->network_text = write_file(&bench->network, BENCH_AUTHORITIES);
   sample_entries(bench->entries, bench->summaries, BENCH_RELAYS);
   for (uint32_t i = 0; i < BENCH_RELAYS; i++) {
     make_source(bench, &bench->relays[i], bench->entries[i].identity, 'L', i);
@@ -44,7 +78,7 @@ static struct document *format_epoch(struct fetch_bench *bench, uint64_t epoch, 
   struct relay_entry entries[BENCH_RELAYS];
   memcpy(entries, bench->entries, sizeof entries);
   entries[epoch % BENCH_RELAYS].weight += (uint32_t)epoch;
-  sample_header(&header, &bench->network, entries, BENCH_RELAYS);
+  sample_header(&header, file_at(bench, epoch), entries, BENCH_RELAYS);
   header.epoch = epoch;
   header.valid_after = date_after(header.valid_after, (int64_t)(epoch - 1) * interval);
   header.fresh_until = date_after(header.valid_after, interval);
@@ -63,7 +97,7 @@ struct consensus *fetch_bench_consensus(struct fetch_bench *bench, uint64_t epoc
   if (bench->epochs[epoch] != NULL) return bench->epochs[epoch];
   struct document *whole = format_epoch(bench, epoch, 3);
   enum outcome outcome;
-  bench->epochs[epoch] = consensus_parse(&bench->network, document_bytes(whole), document_len(whole), &outcome, NULL);
+  bench->epochs[epoch] = consensus_parse(file_at(bench, epoch), document_bytes(whole), document_len(whole), &outcome, NULL);
   cr_assert(bench->epochs[epoch], "%s", outcome_name(outcome));
   document_release(whole);
   return bench->epochs[epoch];
@@ -102,8 +136,9 @@ void fetch_bench_init(struct fetch_bench *bench, const char *test) {
   memcpy(bench->self.network, bench->network.id, sizeof bench->self.network);
   bench->self.suites = 2;
   bench->trace = (struct trace){.level = TRACE_WARNING, .context = bench, .sink = count_warnings};
-  bench->networks = network_chain_of(&bench->network);
-  cr_assert(bench->networks);
+  enum outcome outcome;
+  bench->networks = network_chain_new(document_bytes(bench->network_text), document_len(bench->network_text), &outcome, NULL);
+  cr_assert(bench->networks, "%s", outcome_name(outcome));
   struct fetch_config config = {.self = &bench->self, .networks = bench->networks, .trunks = &bench->pool, .connections = &bench->table,
                                 .slot_kind = 1, .effects = &bench->effects, .random = &bench->random, .trace = &bench->trace,
                                 .from_mirrors = true};
@@ -130,6 +165,8 @@ void fetch_bench_wipe(struct fetch_bench *bench) {
   for (int i = 0; i < BENCH_CONNECTIONS; i++) forget(&bench->connections[i]);
   fetch_free(bench->fetch);
   network_chain_free(bench->networks);
+  document_release(bench->network_text);
+  document_release(bench->next_text);
   consensus_archive_wipe(&bench->archive);
   effect_queue_wipe(&bench->effects);
   id_table_wipe(&bench->table);
@@ -181,11 +218,39 @@ static void answer_well(struct fetch_bench *bench, struct fetch_bench_connection
   transfers_answer(transfers, event->request, document);
 }
 
-static struct document *too_much(void) {
-  uint8_t *bytes = calloc(1, (size_t)LIMIT_CONSENSUS_PACKED_BYTES + 1);
-  struct document *document = document_new(bytes, (size_t)LIMIT_CONSENSUS_PACKED_BYTES + 1);
+static struct document *too_much(size_t most) {
+  uint8_t *bytes = calloc(1, most + 1);
+  struct document *document = document_new(bytes, most + 1);
   free(bytes);
   return document;
+}
+
+/* [NET-13] */
+static void show_file(struct fetch_bench *bench, struct fetch_bench_source *source, struct transfers *transfers, const struct transfer_event *event) {
+  uint64_t behind = event->about.epoch, shown = consensus_header(fetch_bench_consensus(bench, bench->newest))->serial;
+  struct document *document = behind >= shown ? NULL : behind == 0 ? bench->network_text : bench->next_text;
+  if (document == NULL) {
+    transfers_finish(transfers, event->request, OUTCOME_STALE);
+    return;
+  }
+  source->files_given++;
+  transfers_answer(transfers, event->request, document);
+}
+
+static void answer_file(struct fetch_bench *bench, struct fetch_bench_source *source, struct transfers *transfers, const struct transfer_event *event) {
+  uint16_t request = event->request;
+  switch (source->files) {
+  case FILES_SHOWN: show_file(bench, source, transfers, event); break;
+  case FILES_HIDDEN: transfers_finish(transfers, request, OUTCOME_STALE); break;
+  case FILES_OLD: transfers_answer(transfers, request, bench->network_text); break;
+  case FILES_CUT: give(transfers, request, half_of(bench->next_text)); break;
+  case FILES_GARBAGE: give(transfers, request, document_new("garbage", 7)); break;
+  case FILES_FORGED: give(transfers, request, fetch_bench_next(bench, bench->next.starts, 1, 2)); break;
+  case FILES_ENDLESS: give(transfers, request, too_much(LIMIT_NETWORK_FILE_BYTES)); break;
+  case FILES_OTHER: give(transfers, request, fetch_bench_next(bench, bench->next.starts, 2, 3)); break;
+  case FILES_SILENT:
+  case FILE_CONDUCTS: break;
+  }
 }
 
 /* False: hangs up. */
@@ -193,6 +258,11 @@ static bool answer(struct fetch_bench *bench, struct fetch_bench_connection *con
   struct transfers *transfers = trunk_transfers(connection->trunk);
   struct document *newest = consensus_packed(fetch_bench_consensus(bench, bench->newest));
   uint16_t request = event->request;
+  if (event->about.kind == TRANSFER_NETWORK_FILE) {
+    answer_file(bench, connection->source, transfers, event);
+    trunk_make_ready(connection->trunk);
+    return true;
+  }
   switch (connection->source->conduct) {
   case CONDUCT_NEWEST:
   case CONDUCT_WHOLE: answer_well(bench, connection, event); break;
@@ -205,7 +275,7 @@ static bool answer(struct fetch_bench *bench, struct fetch_bench_connection *con
   case CONDUCT_CUT: give(transfers, request, half_of(newest)); break;
   case CONDUCT_GARBAGE: give(transfers, request, document_new("garbage", 7)); break;
   case CONDUCT_FORGED: give(transfers, request, forge(bench)); break;
-  case CONDUCT_ENDLESS: give(transfers, request, too_much()); break;
+  case CONDUCT_ENDLESS: give(transfers, request, too_much(LIMIT_CONSENSUS_PACKED_BYTES)); break;
   case CONDUCT_SILENT: break;
   case CONDUCT_HANGS_UP:
   case CONDUCT_REFUSES:
@@ -346,4 +416,9 @@ const char *fetch_bench_text(struct fetch_bench *bench, const char *name) {
   for (uint32_t i = 0; i < status.text_count; i++)
     if (strcmp(status.texts[i].name, name) == 0) return status.texts[i].value;
   return "";
+}
+
+void fetch_bench_conduct_files(struct fetch_bench *bench, enum file_conduct authorities, enum file_conduct relays) {
+  for (int i = 0; i < BENCH_AUTHORITIES; i++) bench->authorities[i].files = authorities;
+  for (int i = 0; i < BENCH_RELAYS; i++) bench->relays[i].files = relays;
 }

@@ -29,8 +29,24 @@ enum conduct {
   CONDUCTS
 };
 
+/* How it answers who asks for the next network file. */
+enum file_conduct {
+  FILES_SHOWN,   /* as it should, once a consensus of that serial was decided */
+  FILES_HIDDEN,  /* has none */
+  FILES_OLD,     /* the one that the asker has */
+  FILES_CUT,
+  FILES_GARBAGE,
+  FILES_FORGED,  /* signed by too few */
+  FILES_ENDLESS, /* announces more than anybody takes */
+  FILES_SILENT,
+  FILES_OTHER,   /* another of serial 2, signed by a quorum as well */
+  FILE_CONDUCTS
+};
+
 struct fetch_bench_source {
   enum conduct conduct;
+  enum file_conduct files;
+  uint32_t files_given;
   uint32_t asked;      /* connections */
   uint32_t diffs_given, wholes_given;
   int64_t clock_ms;    /* how far its clock is ahead of the true time */
@@ -41,8 +57,9 @@ struct fetch_bench_source {
 struct fetch_bench_connection { bool used, is_open; struct id id; struct fetch_bench_source *source; struct trunk *trunk; };
 
 struct fetch_bench {
-  struct network_file network;
-  struct network_chain *networks; /* it alone */
+  struct network_file network, next;        /* next: serial 2, once it was made */
+  struct document *network_text, *next_text;
+  struct network_chain *networks;           /* the client's: serial 1 at first */
   struct fetch_bench_source authorities[BENCH_AUTHORITIES], relays[BENCH_RELAYS];
   struct relay_entry entries[BENCH_RELAYS];
   struct exit_summary summaries[BENCH_RELAYS];
@@ -75,6 +92,12 @@ void fetch_bench_set_clock(struct fetch_bench *, int64_t skew_ms);
 void fetch_bench_start(struct fetch_bench *, uint64_t epoch);
 /* Epochs up to this one are decided now. */
 void fetch_bench_decide(struct fetch_bench *, uint64_t epoch);
+/* Serial 2 starts at this epoch, with another expiry date. */
+void fetch_bench_make_next(struct fetch_bench *, uint64_t starts);
+/* A file of serial 2 with so many signatures, of which `variant` makes different ones. */
+struct document *fetch_bench_next(struct fetch_bench *, uint64_t starts, uint32_t variant, uint32_t signers);
+void fetch_bench_conduct_files(struct fetch_bench *, enum file_conduct authorities, enum file_conduct relays);
+uint32_t fetch_bench_serial(const struct fetch_bench *); /* the newest that the client knows */
 /* Lets time pass. */
 void fetch_bench_run(struct fetch_bench *, uint64_t duration);
 /* Until the client holds this epoch; false: not within that time. */

@@ -36,7 +36,9 @@ struct bench {
   uint32_t key_writes, descriptor_writes, consensus_writes, puts, exits;
   struct id key_write;   /* not answered yet */
   struct onion_keys written; /* what the newest write of keys says */
-  uint32_t keys_sent[SHARDS], consensus_sent;
+  uint32_t keys_sent[SHARDS], consensus_sent, files_sent;
+  struct document *files; /* what shards were told to show last */
+  uint64_t files_first;
   struct network_chain *networks;
   struct onion_keys sent;
   uint32_t handed_to;    /* the newest link */
@@ -130,6 +132,12 @@ static void take_message(struct bench *bench, const struct effect *effect) {
     bench->keys_sent[effect->to - 1]++;
     memcpy(&bench->sent, effect->message.object, sizeof bench->sent);
     sodium_free(effect->message.object);
+  } else if (effect->message.kind == SHARD_NETWORK_FILES) {
+    cr_assert_leq(bench->consensus_sent, bench->files_sent, "the files first: then the consensus that needs them");
+    bench->files_sent++;
+    document_release(bench->files);
+    bench->files = effect->message.object;
+    bench->files_first = effect->message.value;
   } else {
     cr_assert_eq(effect->message.kind, SHARD_CONSENSUS);
     bench->consensus_sent++;
@@ -262,6 +270,7 @@ static void bench_free(struct bench *bench) {
   run(bench);
   for (int i = 0; i < LINKS; i++) trunk_free(bench->links[i].trunk);
   keeper_free(bench->keeper);
+  document_release(bench->files);
   network_chain_free(bench->networks);
   cr_expect_eq(memory_budget_used(&bench->budget), 0);
   cell_pool_free(bench->cells);
@@ -269,6 +278,31 @@ static void bench_free(struct bench *bench) {
   guarded_key_free(bench->signing_seed);
   guarded_key_free((struct guarded_key *)bench->authority.link_secret);
   free(bench);
+}
+
+/* ---- network files ---- */
+
+static size_t count_titles(const struct document *texts) {
+  size_t count = 0, at = 0;
+  while (texts != NULL && at < document_len(texts)) {
+    at += network_chain_first_text(document_bytes(texts) + at, document_len(texts) - at);
+    count++;
+  }
+  return count;
+}
+
+/* [NET-13] */
+Test(keeper, shards_show_the_files_up_to_the_serial_of_the_newest_consensus) {
+  struct bench *bench = bench_new(NULL, false);
+  tell_clock(bench);
+  cr_expect_eq(bench->files_sent, 0, "none without a consensus");
+  bench_free(bench);
+  bench = bench_new(NULL, true);
+  tell_clock(bench);
+  cr_expect_eq(bench->files_sent, SHARDS);
+  cr_expect_eq(bench->files_first, 1);
+  cr_expect_eq(count_titles(bench->files), 1);
+  bench_free(bench);
 }
 
 /* ---- keys ---- */

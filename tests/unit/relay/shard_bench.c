@@ -113,6 +113,7 @@ void bench_free(struct bench *bench) {
   consensus_release(bench->consensus);
   cell_pool_free(bench->cells);
   aead_cache_free(bench->contexts);
+  for (int i = 0; i < BENCH_ENDS; i++) document_release(bench->ends[i].arrived);
   for (int i = 1; i < BENCH_ENDS; i++) guarded_key_free((struct guarded_key *)bench->ends[i].self.link_secret);
   guarded_key_free((struct guarded_key *)bench->self.link_secret);
   free(bench);
@@ -177,7 +178,11 @@ static void take_delivery(struct bench *bench, struct bench_end *end, const stru
     trunk_passed(delivery->side, bench->now);
     break;
   case DELIVERY_CLOSED: circuit->closed = true; break;
-  case DELIVERY_TRANSFER: document_release(delivery->transfer.document); break;
+  case DELIVERY_TRANSFER:
+    document_release(end->arrived);
+    end->arrived = delivery->transfer.document;
+    end->refused = delivery->transfer.outcome;
+    break;
   case DELIVERY_TIME: break;
   }
 }
@@ -232,6 +237,15 @@ static bool carry_out(struct bench *bench, struct bench_end *end) {
   memmove(bytes, bytes + at, all - at);
   end->from_shard_len = all - at;
   return len > 0;
+}
+
+void bench_get(struct bench *bench, int which, const struct transfer_request *request) {
+  struct bench_end *end = &bench->ends[which];
+  document_release(end->arrived);
+  end->arrived = NULL;
+  cr_assert_neq(transfers_get(trunk_transfers(end->trunk), request, LIMIT_CONSENSUS_PACKED_BYTES), 0);
+  trunk_make_ready(end->trunk);
+  bench_run(bench);
 }
 
 void bench_event(struct bench *bench, const struct event *event) {

@@ -35,6 +35,8 @@ struct bench_end {
   struct trunk *trunk; /* NULL: there is no link, or it was lost */
   struct id connection; /* the shard's name for it */
   enum outcome outcome; /* of what the shard was sent last */
+  struct document *arrived; /* what it asked for, newest; NULL: it was refused, with `refused` */
+  enum outcome refused;
   size_t to_shard_len, from_shard_len;
   uint8_t to_shard[BENCH_BUFFER_BYTES], from_shard[BENCH_BUFFER_BYTES];
 };
@@ -95,6 +97,8 @@ void bench_extend(struct bench *, struct bench_circuit *, const uint8_t identity
 void bench_begin(struct bench *, struct bench_circuit *, uint16_t stream, const uint8_t ipv4[4], uint16_t port);
 /* BEGIN, and the destination takes the connection. */
 void bench_begin_open(struct bench *, struct bench_circuit *, uint16_t stream);
+/* Asks for a document and runs: `arrived` or `refused` says what came of it. */
+void bench_get(struct bench *, int end, const struct transfer_request *);
 /* One cell as it is, past all the rules that a link's end keeps. */
 void bench_raw(struct bench *, int end, const uint8_t cell[CELL_BYTES]);
 /* What the end has to send goes in, and nothing comes out. */
