@@ -260,6 +260,12 @@ static void serve_waiting(struct client *client, instant now, bool may_begin) {
   }
 }
 
+/* [NET-14] No path is to be believed any more: not even one that was built from what came before. */
+static void fail_waiting(struct client *client, instant now, enum outcome cause) {
+  struct list_node *node;
+  while ((node = list_first(&client->waiting_streams)) != NULL) client_stream_fail(client, LIST_OBJECT(node, struct client_stream, waits), now, cause);
+}
+
 /* [BUILD-1] Spares for each port of late, then for any. */
 static void build_spares(struct client *client, instant now) {
   struct circuit *circuit;
@@ -300,6 +306,7 @@ void circuit_pool_run(struct client *client, instant now) {
   bool may_begin = fetch_consensus(client->fetch) != NULL && state == OUTCOME_OK;
   if (!may_begin) client->cause = state == OUTCOME_OK ? OUTCOME_NO_CONSENSUS : state;
   close_old(client, now);
+  if (state == OUTCOME_DIRECTORY_SPLIT) fail_waiting(client, now, state);
   serve_waiting(client, now, may_begin);
   if (may_begin) build_spares(client, now);
   fetch_set_eager(client->fetch, now, may_begin && is_too_small(client));

@@ -195,6 +195,15 @@ static void save_network(struct client *client) {
   write_file(client, "network", network_chain_text(client->config.networks), false, &id);
 }
 
+/* [NET-14] Streams that wait are told at once: nothing will come for them. */
+static void save_split(struct client *client) {
+  struct id id;
+  struct document *proof = fetch_take_split(client->fetch);
+  if (proof == NULL) return;
+  write_file(client, FETCH_SPLIT_FILE, proof, false, &id);
+  circuit_pool_want(client);
+}
+
 static void consensus_changed(struct client *client) {
   struct consensus *consensus = fetch_consensus(client->fetch);
   if (consensus == NULL) return;
@@ -209,6 +218,7 @@ static void consensus_changed(struct client *client) {
 
 static void sweep(struct client *client, instant now) {
   if (fetch_take_network_news(client->fetch)) save_network(client);
+  save_split(client);
   if (fetch_take_news(client->fetch)) consensus_changed(client);
   for (int round = 0; round < SWEEPS_MOST; round++) {
     struct trunk_side *side;

@@ -66,7 +66,7 @@ static void add_figures(const struct client *client, struct status *ret) {
 void client_status(const struct client *client, instant now, struct status *ret) {
   struct consensus *consensus = fetch_consensus(client->fetch);
   *ret = (struct status){.role = "client", .stages = STAGE_READY, .stage = client->stage};
-  ret->ready = client_has_open_circuit(client);
+  ret->ready = client_has_open_circuit(client) && fetch_state(client->fetch, now) != OUTCOME_DIRECTORY_SPLIT;
   ret->cause = ret->ready ? OUTCOME_OK : why(client, now);
   uint8_t stage = client_stage(client);
   if (stage > ret->stage) ret->stage = stage;

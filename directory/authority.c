@@ -124,6 +124,7 @@ void authority_write(struct authority *authority, enum authority_write what, con
 /* What the fetch brought, to one that takes no part. */
 static void take_fetched(struct authority *authority) {
   if (fetch_take_network_news(authority->fetch)) authority_save_network(authority);
+  authority_note_split(authority);
   if (!fetch_take_news(authority->fetch)) return;
   struct consensus *consensus = fetch_consensus(authority->fetch);
   uint64_t held = authority->consensus == NULL ? 0 : consensus_header(authority->consensus)->epoch;

@@ -95,6 +95,8 @@ enum outcome authority_take_network(struct authority *, instant now, const struc
 /* Whether the agreement looks around: then relays are asked for later consensuses. */
 void authority_follow_look(struct authority *, instant now);
 void authority_save_network(struct authority *);
+/* What was fetched may prove that the directory was split: kept, and no part is taken any more. */
+void authority_note_split(struct authority *);
 /* The answer to whoever asks for what follows this serial; `member`: an authority's place, -1: anybody. NULL: nothing for them. */
 struct document *authority_network_after(struct authority *, int member, uint64_t serial);
 

@@ -37,6 +37,14 @@ void authority_save_network(struct authority *authority) {
   authority_write(authority, WRITE_NETWORK, AUTHORITY_NETWORK_FILE, network_chain_text(authority->config.networks));
 }
 
+/* [NET-14] */
+void authority_note_split(struct authority *authority) {
+  struct document *proof = fetch_take_split(authority->fetch);
+  if (proof == NULL) return;
+  authority->split = true;
+  authority_write(authority, WRITE_EVIDENCE, FETCH_SPLIT_FILE, proof);
+}
+
 /* How many authorities in force hold the file of this serial, we among them. */
 static uint32_t count_holders(const struct authority *authority, uint32_t serial) {
   uint32_t count = 1;
@@ -60,6 +68,7 @@ struct document *authority_network_after(struct authority *authority, int member
 enum outcome authority_take_network(struct authority *authority, instant now, const struct document *document) {
   enum outcome outcome = fetch_take_network(authority->fetch, now, document_bytes(document), document_len(document));
   if (fetch_take_network_news(authority->fetch)) authority_save_network(authority);
+  authority_note_split(authority);
   if (outcome == OUTCOME_OK && authority->agreement != NULL) peers_ask_network(authority);
   return outcome;
 }

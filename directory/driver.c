@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "directory/authority.h"
+#include "directory/fetch.h"
 #include "io/key_file.h"
 #include "io/launch.h"
 #include "protocol/limits.h"
@@ -28,7 +29,8 @@ static enum outcome read_network(struct program_of_authority *program, struct co
   const char *path = program->settings->network_path;
   struct document *given, *stored = NULL;
   uint32_t line = 0;
-  enum outcome outcome = file_read(path, NETWORK_CHAIN_BYTES, &given, complaint);
+  enum outcome outcome = launch_check_split(&program->launch, FETCH_SPLIT_FILE, complaint);
+  if (outcome == OUTCOME_OK) outcome = file_read(path, NETWORK_CHAIN_BYTES, &given, complaint);
   if (outcome != OUTCOME_OK) return outcome;
   if (folder_read(program->launch.folder, AUTHORITY_NETWORK_FILE, NETWORK_CHAIN_BYTES, &stored, NULL) != OUTCOME_OK) stored = NULL;
   program->networks = network_chain_start(given, stored, &outcome, &line);
@@ -36,7 +38,7 @@ static enum outcome read_network(struct program_of_authority *program, struct co
   document_release(stored);
   if (program->networks != NULL) return OUTCOME_OK;
   if (line > 0) complain(complaint, "%s is no network file (line %u): %s", path, line, outcome_text(outcome));
-  else complain(complaint, "%s is not of the network that %s belongs to: %s", path, program->settings->data_path, outcome_text(outcome));
+  else complain(complaint, "%s does not go with the network file in %s: %s", path, program->settings->data_path, outcome_text(outcome));
   return outcome;
 }
 

@@ -22,6 +22,7 @@ void fetch_free(struct fetch *fetch) {
   while ((node = list_take_first(&fetch->exchanges)) != NULL) fetch_free_exchange(LIST_OBJECT(node, struct exchange, node));
   consensus_release(fetch->consensus);
   document_release(fetch->descriptor);
+  document_release(fetch->split_proof);
   free(fetch);
 }
 
@@ -82,7 +83,7 @@ void fetch_set_clock(struct fetch *fetch, instant now, const struct wall_clock *
   fetch_clock_reset(fetch);
   fetch->get_failures = 0; /* whatever failed may have failed for the clock */
   warn_of_expiry(fetch, now);
-  if (first && !fetch->resting && (fetch->consensus == NULL || fetch->eager)) fetch->next_get = now;
+  if (first && !fetch->resting && !fetch->split && (fetch->consensus == NULL || fetch->eager)) fetch->next_get = now;
   else plan_get(fetch, now);
 }
 
@@ -135,6 +136,12 @@ bool fetch_take_network_news(struct fetch *fetch) {
   bool news = fetch->has_network_news;
   fetch->has_network_news = false;
   return news;
+}
+
+struct document *fetch_take_split(struct fetch *fetch) {
+  struct document *proof = fetch->split_proof;
+  fetch->split_proof = NULL;
+  return proof;
 }
 
 enum outcome fetch_state(const struct fetch *fetch, instant now) {
@@ -217,7 +224,7 @@ static void begin_get(struct fetch *fetch, instant now) {
 }
 
 static void begin_puts(struct fetch *fetch, instant now) {
-  for (uint32_t i = 0; fetch->descriptor != NULL && i < newest(fetch)->authority_count; i++) {
+  for (uint32_t i = 0; fetch->descriptor != NULL && !fetch->split && i < newest(fetch)->authority_count; i++) {
     struct publication *publication = &fetch->publications[i];
     if (publication->under_way || publication->next > now) continue;
     publication->under_way = fetch_begin_with_authority(fetch, now, newest(fetch), i, true);
@@ -227,7 +234,7 @@ static void begin_puts(struct fetch *fetch, instant now) {
 
 instant fetch_deadline(const struct fetch *fetch) {
   instant deadline = fetch->next_get;
-  for (uint32_t i = 0; fetch->descriptor != NULL && fetch->has_clock && i < newest(fetch)->authority_count; i++)
+  for (uint32_t i = 0; fetch->descriptor != NULL && fetch->has_clock && !fetch->split && i < newest(fetch)->authority_count; i++)
     if (!fetch->publications[i].under_way) deadline = instant_earlier(deadline, fetch->publications[i].next);
   for (struct list_node *node = list_first(&fetch->exchanges); node != NULL; node = list_after(&fetch->exchanges, node))
     deadline = instant_earlier(deadline, LIST_OBJECT(node, struct exchange, node)->deadline);

@@ -57,11 +57,15 @@ struct consensus *fetch_consensus(const struct fetch *);
 bool fetch_take_news(struct fetch *);
 /* True once after a network file was added to the chain: the machine saves it. */
 bool fetch_take_network_news(struct fetch *);
+/* What proves that the directory was split, once after it came: two texts, one behind the other, to be kept in FETCH_SPLIT_FILE. The
+ * reference becomes the caller's; NULL: nothing. */
+#define FETCH_SPLIT_FILE "directory-split"
+struct document *fetch_take_split(struct fetch *);
 /* A network file from elsewhere: as network_chain_take. */
 enum outcome fetch_take_network(struct fetch *, instant now, const uint8_t *bytes, size_t len);
 /* Why there is no usable consensus, or OK: DIRECTORY_UNREACHABLE, CLOCK_WRONG, CONSENSUS_EXPIRED ... */
 enum outcome fetch_state(const struct fetch *, instant now);
-/* Adds `clock` ("ahead by 7200 s") or `directory` ("stopped 5 h ago"), where that is why. */
+/* Adds `clock` ("ahead by 7200 s") or `directory` ("stopped 5 h ago", "split: ..."), where that is why. */
 void fetch_add_status(const struct fetch *, instant now, struct status *);
 /* How many authorities accepted the newest descriptor. */
 uint32_t fetch_published_count(const struct fetch *);

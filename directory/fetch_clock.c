@@ -117,5 +117,6 @@ void fetch_add_status(const struct fetch *fetch, instant now, struct status *ret
   int64_t off;
   enum clock_verdict verdict = fetch_judge_clock(fetch, now, &off);
   const char *what = say(verdict, off, text);
-  if (what != NULL) status_add_text(ret, what, text);
+  if (fetch->split) status_add_text(ret, "directory", fetch->split_text);
+  else if (what != NULL) status_add_text(ret, what, text);
 }

@@ -1,7 +1,38 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "directory/consensus_diff.h"
 #include "directory/fetch_internal.h"
+
+/* ---- what contradicts each other ---- */
+
+/* [NET-14] [FETCH-6] Both are kept, and nothing of the directory is used any more: whichever is right, more than f authorities lied. */
+static void note_split(struct fetch *fetch, const char *what, uint64_t number, const struct document *ours, const uint8_t *bytes, size_t len) {
+  if (fetch->split) return;
+  fetch->split = true;
+  fetch->next_get = INSTANT_NEVER;
+  size_t ours_len = document_len(ours);
+  uint8_t *both = malloc(ours_len + len);
+  if (both != NULL) {
+    memcpy(both, document_bytes(ours), ours_len);
+    memcpy(both + ours_len, bytes, len);
+    fetch->split_proof = document_new(both, ours_len + len);
+  }
+  free(both);
+  snprintf(fetch->split_text, sizeof fetch->split_text, "split: two %s %" PRIu64 " exist, both valid", what, number);
+  trace_write(fetch->config.trace, TRACE_ERROR, "directory", "%s: more than a third of the authorities lied. Both are kept in the file %s; nothing new "
+                                                             "is believed until the network's people say which is right", fetch->split_text, FETCH_SPLIT_FILE);
+}
+
+/* Another file of the serial that this text names: it was compared with the one in the chain. */
+static void note_files(struct fetch *fetch, const struct network_chain *chain, const uint8_t *bytes, size_t len) {
+  struct network_file other;
+  if (network_file_read_draft(bytes, len, &other, NULL, NULL) != OUTCOME_OK) return;
+  const struct document *ours = network_chain_after(chain, other.serial - 1);
+  if (ours != NULL) note_split(fetch, "network files of serial", other.serial, ours, bytes, len);
+}
 
 /* ---- network files ---- */
 
@@ -23,11 +54,14 @@ enum outcome fetch_take_network(struct fetch *fetch, instant now, const uint8_t 
   uint32_t before = network_chain_newest(fetch->config.networks)->serial;
   enum outcome outcome = network_chain_take(fetch->config.networks, held_epoch(fetch), bytes, len);
   if (outcome == OUTCOME_OK) note_networks(fetch, now, before);
+  if (outcome == OUTCOME_DIRECTORY_SPLIT) note_files(fetch, fetch->config.networks, bytes, len);
   return outcome;
 }
 
-enum outcome fetch_try_network(const struct fetch *fetch, struct network_chain *trial, const struct document *text) {
-  return network_chain_take(trial, held_epoch(fetch), document_bytes(text), document_len(text));
+enum outcome fetch_try_network(struct fetch *fetch, struct network_chain *trial, const struct document *text) {
+  enum outcome outcome = network_chain_take(trial, held_epoch(fetch), document_bytes(text), document_len(text));
+  if (outcome == OUTCOME_DIRECTORY_SPLIT) note_files(fetch, trial, document_bytes(text), document_len(text));
+  return outcome;
 }
 
 uint64_t fetch_file_after(const struct fetch *fetch, const struct network_chain *chain) {
@@ -49,7 +83,9 @@ static enum outcome take_newer(struct fetch *fetch, instant now, struct consensu
     else if (new_header->epoch == old->epoch)
       outcome = memcmp(new_header->digest, old->digest, DIGEST_BYTES) == 0 ? OUTCOME_STALE : OUTCOME_DIRECTORY_SPLIT;
   }
-  fetch->split = fetch->split || outcome == OUTCOME_DIRECTORY_SPLIT;
+  const struct document *text = consensus_text(consensus);
+  if (outcome == OUTCOME_DIRECTORY_SPLIT)
+    note_split(fetch, "consensuses of epoch", new_header->epoch, consensus_text(fetch->consensus), document_bytes(text), document_len(text));
   if (outcome != OUTCOME_OK) {
     consensus_release(consensus);
     return outcome;

@@ -116,12 +116,24 @@ static const struct network_chain *chain_of(const struct exchange *exchange) {
   return exchange->trial != NULL ? exchange->trial : exchange->fetch->config.networks;
 }
 
-static void ask_file(struct exchange *exchange) {
-  struct transfer_request request = {.kind = TRANSFER_NETWORK_FILE, .epoch = fetch_file_after(exchange->fetch, chain_of(exchange))};
+static void ask_file_behind(struct exchange *exchange, uint64_t serial) {
+  struct transfer_request request = {.kind = TRANSFER_NETWORK_FILE, .epoch = serial};
   exchange->asked = exchange->asks_file = true;
   exchange->files_asked++;
   transfers_get(trunk_transfers(exchange->trunk), &request, LIMIT_NETWORK_FILE_BYTES);
   trunk_make_ready(exchange->trunk);
+}
+
+static void ask_file(struct exchange *exchange) {
+  ask_file_behind(exchange, fetch_file_after(exchange->fetch, chain_of(exchange)));
+}
+
+/* [FETCH-12] Whoever has something that does not go with our file of this serial may have another file of it. */
+static bool compare(struct exchange *exchange, uint32_t serial) {
+  if (exchange->compared || serial < 2) return false;
+  exchange->compares = exchange->compared = true;
+  ask_file_behind(exchange, serial - 1);
+  return true;
 }
 
 static void ask(struct exchange *exchange) {
@@ -159,8 +171,16 @@ static enum outcome judge_file(struct exchange *exchange, instant now, const str
 
 /* The next file, while there are some; then what the exchange is for, or what waited for them. True if that ended it. */
 static bool take_file(struct exchange *exchange, instant now, const struct transfer_event *event, enum outcome *ret_outcome) {
-  bool taken = judge_file(exchange, now, event) == OUTCOME_OK;
+  bool compared = exchange->compares;
+  enum outcome outcome = judge_file(exchange, now, event);
+  bool taken = outcome == OUTCOME_OK && !compared;
+  exchange->compares = false;
   exchange->took_file = exchange->took_file || taken;
+  if (outcome == OUTCOME_DIRECTORY_SPLIT || (compared && exchange->failed != OUTCOME_OK)) {
+    *ret_outcome = outcome == OUTCOME_DIRECTORY_SPLIT ? outcome : exchange->failed;
+    return true;
+  }
+  if (outcome == OUTCOME_WRONG_NETWORK && compare(exchange, network_chain_newest(chain_of(exchange))->serial)) return false;
   if (taken && exchange->files_asked < NETWORK_CHAIN_FILES) {
     ask_file(exchange);
     return false;
@@ -188,8 +208,13 @@ static bool waits_for_file(struct exchange *exchange, struct document *consensus
 }
 
 static bool take_consensus(struct exchange *exchange, instant now, struct document *document, enum outcome *ret_outcome) {
-  enum outcome outcome = fetch_take_consensus(exchange->fetch, now, document, exchange->wants_diff, NULL);
+  struct fetch *fetch = exchange->fetch;
+  enum outcome outcome = fetch_take_consensus(fetch, now, document, exchange->wants_diff, NULL);
   bool waits = waits_for_file(exchange, document, outcome);
+  if (outcome == OUTCOME_BAD_SIGNATURE || outcome == OUTCOME_TOO_FEW_SIGNATURES) {
+    exchange->failed = outcome;
+    waits = compare(exchange, fetch_network(fetch)->serial);
+  }
   document_release(document);
   if (!waits) *ret_outcome = outcome;
   return !waits;

@@ -14,6 +14,7 @@ struct exchange {
   bool is_put, asked, wants_diff, needs_work, resolving;
   bool asks_file;      /* what is under way is a network file */
   bool took_file;      /* one was taken since the consensus waits */
+  bool compares, compared; /* [FETCH-12] what is under way is a file of a serial that we know; once */
   uint32_t files_asked;
   struct document *kept;       /* a consensus, or diff, that is judged once more with its network file; NULL: none */
   enum outcome failed;         /* what became of it at first */
@@ -47,6 +48,8 @@ struct fetch {
   struct fetch_config config;
   struct wall_clock clock;
   bool has_clock, eager, has_news, has_network_news, split, get_under_way, resting;
+  struct document *split_proof; /* two texts that contradict each other, until they were taken */
+  char split_text[80];          /* which */
   bool wants_whole;       /* a diff failed */
   uint32_t wanted_serial; /* a consensus named this network file, which is not known; 0: none */
   struct consensus *consensus;
@@ -87,7 +90,7 @@ void fetch_end_exchange(struct exchange *, instant now, enum outcome);
  * judged by that, and if it is valid they are ours. */
 enum outcome fetch_take_consensus(struct fetch *, instant now, const struct document *packed, bool is_diff, struct network_chain *trial);
 /* As fetch_take_network, into a trial. */
-enum outcome fetch_try_network(const struct fetch *, struct network_chain *trial, const struct document *text);
+enum outcome fetch_try_network(struct fetch *, struct network_chain *trial, const struct document *text);
 /* Which serial to ask for the file behind: the newest, or the one before the oldest if an older one is what is missing. */
 uint64_t fetch_file_after(const struct fetch *, const struct network_chain *);
 

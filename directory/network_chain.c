@@ -138,6 +138,22 @@ static enum outcome prepend(struct network_chain *chain, const uint8_t *bytes, s
   return OUTCOME_OK;
 }
 
+/* [NET-14] Another file of a serial that is known: a proof if the same authorities vouch for it as for ours. That is the file before,
+ * where we have it; else a quorum of those in our own. */
+static enum outcome compare(const struct network_chain *chain, const struct network_file *known, const uint8_t *bytes, size_t len) {
+  struct network_file other;
+  struct network_signers signers;
+  enum outcome outcome = network_file_read_draft(bytes, len, &other, NULL, NULL);
+  if (outcome != OUTCOME_OK) return outcome;
+  if (memcmp(known->digest, other.digest, DIGEST_BYTES) == 0) return OUTCOME_STALE;
+  const struct network_file *before = network_chain_find(chain, known->serial - 1);
+  if (before != NULL) return network_file_follows(before, bytes, len, &other) == OUTCOME_OK ? OUTCOME_DIRECTORY_SPLIT : OUTCOME_WRONG_NETWORK;
+  if (network_file_parse(bytes, len, &other, NULL) != OUTCOME_OK) return OUTCOME_WRONG_NETWORK;
+  network_file_read_draft(bytes, len, &other, &signers, NULL);
+  bool same = network_file_count_signers(known, &signers) >= authorities_quorum(known->authority_count);
+  return same ? OUTCOME_DIRECTORY_SPLIT : OUTCOME_WRONG_NETWORK;
+}
+
 enum outcome network_chain_take(struct network_chain *chain, uint64_t epoch, const uint8_t *bytes, size_t len) {
   const struct network_file *oldest = network_chain_oldest(chain), *newest = network_chain_newest(chain);
   struct network_file file;
@@ -147,7 +163,7 @@ enum outcome network_chain_take(struct network_chain *chain, uint64_t epoch, con
   if (memcmp(file.id, oldest->id, sizeof file.id) != 0) return OUTCOME_WRONG_NETWORK;
   if (file.serial < oldest->serial && file.serial + 1 == oldest->serial) return prepend(chain, bytes, len);
   const struct network_file *known = network_chain_find(chain, file.serial);
-  if (known != NULL) return memcmp(known->digest, file.digest, DIGEST_BYTES) == 0 ? OUTCOME_STALE : OUTCOME_WRONG_NETWORK;
+  if (known != NULL) return compare(chain, known, bytes, len);
   /* [NET-10] What it would change has been decided without it. */
   if (file.serial <= newest->serial || file.starts <= epoch) return OUTCOME_STALE;
   bool first_is_past = chain->count > 1 && chain->files[1]->file.starts <= epoch;
@@ -163,9 +179,11 @@ enum outcome network_chain_merge(struct network_chain *chain, const uint8_t *byt
   if (memcmp(first->id, network_chain_newest(chain)->id, sizeof first->id) != 0) outcome = OUTCOME_WRONG_NETWORK;
   for (uint32_t i = 0; i < given->count && outcome == OUTCOME_OK; i++) {
     const struct network_file *file = &given->files[i]->file, *known = network_chain_find(chain, file->serial);
-    if (known != NULL && memcmp(known->digest, file->digest, DIGEST_BYTES) != 0) outcome = OUTCOME_WRONG_NETWORK;
+    const struct document *text = given->files[i]->text;
+    enum outcome compared = known == NULL ? OUTCOME_STALE : compare(chain, known, document_bytes(text), document_len(text));
+    if (compared != OUTCOME_STALE) outcome = compared;
     else if (file->serial == network_chain_newest(chain)->serial + 1)
-      outcome = append(chain, document_bytes(given->files[i]->text), document_len(given->files[i]->text));
+      outcome = append(chain, document_bytes(text), document_len(text));
   }
   if (outcome == OUTCOME_OK && last->serial > network_chain_newest(chain)->serial) network_chain_swap(chain, given);
   network_chain_free(given);

@@ -27,11 +27,11 @@ struct network_chain *network_chain_copy(const struct network_chain *);
 void network_chain_swap(struct network_chain *, struct network_chain *);
 
 /* [NET-10] The next serial's text, or that of the serial before the oldest, which the oldest names. `epoch`: the newest
- * consensus's, 0: none. STALE: known, or it would begin in the past; WRONG_NETWORK: not of this chain; LIMIT_REACHED: too
- * many that wait for their epochs; or as network_file_follows. */
+ * consensus's, 0: none. STALE: known, or it would begin in the past; WRONG_NETWORK: not of this chain; DIRECTORY_SPLIT: it proves
+ * that a serial has two files; LIMIT_REACHED: too many that wait for their epochs; or as network_file_follows. */
 enum outcome network_chain_take(struct network_chain *, uint64_t epoch, const uint8_t *bytes, size_t len);
 /* [NET-12] A person's file beside what the folder held: it joins at the end, is known already, or, being far newer, replaces
- * all. WRONG_NETWORK: another network's, or another file of a serial that is known. */
+ * all. WRONG_NETWORK: another network's, or another file of a serial that is known; DIRECTORY_SPLIT: that with a proof. */
 enum outcome network_chain_merge(struct network_chain *, const uint8_t *bytes, size_t len);
 
 /* [NET-12] What a person gave, joined to what the folder held (NULL: nothing; what can't be read counts as nothing). NULL with the

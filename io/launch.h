@@ -28,6 +28,8 @@ struct launch {
 enum outcome launch_begin(const char *program, const char *folder, enum trace_level, struct launch *ret, struct complaint *);
 void launch_end(struct launch *); /* zeroed memory is allowed */
 
+/* [NET-14] DIRECTORY_SPLIT if the folder holds this file, which a machine wrote there: a person decides before it starts again. */
+enum outcome launch_check_split(const struct launch *, const char *file, struct complaint *);
 /* The wall clock as it is now, and its date. */
 struct wall_clock launch_clock(void);
 struct date launch_date(void);

@@ -181,6 +181,30 @@ static enum outcome open_identity(const char *data_path, struct key_ring *ret, s
   return outcome;
 }
 
+/* [NET-15] Two files of one serial with a quorum each would stop every node. */
+static enum outcome note_signature(const char *data_path, const struct network_file *file, struct complaint *complaint) {
+  char name[32], digest[2 * DIGEST_BYTES + 1];
+  struct folder *folder;
+  struct document *noted;
+  enum outcome outcome = folder_open(data_path, &folder, complaint);
+  if (outcome != OUTCOME_OK) return outcome;
+  snprintf(name, sizeof name, "signed-%u", file->serial);
+  hex_encode(digest, file->digest, DIGEST_BYTES);
+  outcome = folder_read(folder, name, sizeof digest, &noted, NULL);
+  if (outcome == OUTCOME_NOT_FOUND) {
+    outcome = folder_write(folder, name, digest, 2 * DIGEST_BYTES, false, complaint);
+  } else {
+    bool same = outcome == OUTCOME_OK && document_len(noted) == 2 * DIGEST_BYTES && memcmp(document_bytes(noted), digest, 2 * DIGEST_BYTES) == 0;
+    if (outcome == OUTCOME_OK) document_release(noted);
+    outcome = same ? OUTCOME_OK : OUTCOME_BAD_SETTING;
+    if (!same)
+      complain(complaint, "The authority in %s has signed another file of serial %u. Two that are complete stop every node (directory-split). Only if the other one was "
+                          "thrown away before it was complete: remove %s/%s, and sign again.", data_path, file->serial, data_path, name);
+  }
+  folder_close(folder);
+  return outcome;
+}
+
 enum outcome serial_sign(const char *path, const char *data_path, struct complaint *complaint) {
   struct network_file file;
   struct network_signers signers;
@@ -195,7 +219,7 @@ enum outcome serial_sign(const char *path, const char *data_path, struct complai
     if (find_signer(&signers, identity) != NULL) {
       complain(complaint, "The authority in %s has signed %s already.", data_path, path);
       outcome = OUTCOME_STALE;
-    } else {
+    } else if ((outcome = note_signature(data_path, &file, complaint)) == OUTCOME_OK) {
       outcome = add_signature(path, draft, ring.keys[KEY_IDENTITY], complaint);
     }
     document_release(draft);

@@ -44,7 +44,7 @@
   X(CONSENSUS_EXPIRED, 31, "consensus-expired", 51, 1, "The newest consensus is past its valid-until date.", "Check this machine's clock and that authorities can be reached.") \
   X(TOO_FEW_SIGNATURES, 32, "too-few-signatures", 52, 1, "A document has too few valid signatures of the authorities.", "Nothing: another source is tried.") \
   X(CLOCK_WRONG, 33, "clock-wrong", 53, 1, "This machine's clock is off.", "Set the clock.") \
-  X(DIRECTORY_SPLIT, 34, "directory-split", 54, 1, "Two valid consensuses exist for one epoch: the directory was attacked.", "Stop, and tell the network's people; both were kept as evidence.") \
+  X(DIRECTORY_SPLIT, 34, "directory-split", 54, 1, "Two valid consensuses of one epoch, or two network files of one serial, exist: the directory was attacked.", "Stop, and tell the network's people; both were kept as evidence.") \
   X(DIRECTORY_UNREACHABLE, 35, "directory-unreachable", 55, 1, "No authority or mirror can be reached.", "Check the network file's addresses and this machine's connection.") \
   X(NOT_ENOUGH_RELAYS, 36, "not-enough-relays", 56, 1, "The consensus has too few relays for a path.", "Start more relays (a path needs a guard, a middle and an exit), or wait.") \
   X(NO_CIRCUIT_YET, 37, "no-circuit-yet", 57, 1, "No circuit is built yet.", "Nothing: one is being built.") \

@@ -54,7 +54,8 @@ static enum outcome read_networks(struct relay *relay, struct complaint *complai
   const char *path = relay->settings->network_path;
   struct document *given, *stored = NULL;
   uint32_t line = 0;
-  enum outcome outcome = file_read(path, NETWORK_CHAIN_BYTES, &given, complaint);
+  enum outcome outcome = launch_check_split(&relay->launch, FETCH_SPLIT_FILE, complaint);
+  if (outcome == OUTCOME_OK) outcome = file_read(path, NETWORK_CHAIN_BYTES, &given, complaint);
   if (outcome != OUTCOME_OK) return outcome;
   if (folder_read(relay->launch.folder, KEEPER_NETWORK_FILE, NETWORK_CHAIN_BYTES, &stored, NULL) != OUTCOME_OK) stored = NULL;
   relay->networks = network_chain_start(given, stored, &outcome, &line);
@@ -62,7 +63,7 @@ static enum outcome read_networks(struct relay *relay, struct complaint *complai
   document_release(stored);
   if (relay->networks != NULL) return OUTCOME_OK;
   if (line > 0) complain(complaint, "%s is no network file (line %u): %s", path, line, outcome_text(outcome));
-  else complain(complaint, "%s is not of the network that %s belongs to: %s", path, relay->settings->data_path, outcome_text(outcome));
+  else complain(complaint, "%s does not go with the network file in %s: %s", path, relay->settings->data_path, outcome_text(outcome));
   return outcome;
 }
 

@@ -132,6 +132,12 @@ static void save_network(struct keeper *keeper) {
   if (write.document != NULL) keeper_effect(keeper, &write);
 }
 
+/* [NET-14] */
+static void save_split(struct keeper *keeper) {
+  struct effect write = {.kind = EFFECT_WRITE_FILE, .name = FETCH_SPLIT_FILE, .document = fetch_take_split(keeper->fetch)};
+  if (write.document != NULL) keeper_effect(keeper, &write);
+}
+
 /* [NET-13] Shards show the files up to the serial of the newest consensus. They have them before that consensus. */
 static void show_networks(struct keeper *keeper) {
   const struct consensus *consensus = fetch_consensus(keeper->fetch);
@@ -154,6 +160,7 @@ static void show_networks(struct keeper *keeper) {
 static void spread_news(struct keeper *keeper, instant now) {
   struct consensus *consensus = fetch_consensus(keeper->fetch);
   if (fetch_take_network_news(keeper->fetch)) save_network(keeper);
+  save_split(keeper);
   show_networks(keeper);
   if (!fetch_take_news(keeper->fetch)) return;
   for (uint32_t i = 0; i < keeper->config.shard_count; i++) {

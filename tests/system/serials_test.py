@@ -41,6 +41,10 @@ def make_next(net, folder, port, epoch):
     assert code != 0 and figure(net, "a1", "newest_serial") == 1, f"nobody signed it: {text}"
     for name in ("a1", "a2", "a3", "a5"):
         said(authority("sign", "--network", new, "--data", os.path.join(net.folder, name)))
+    other = os.path.join(net.folder, "other")
+    said(authority("renew", "--network", net.folder, "--out", other, "--at-epoch", epoch + 1))
+    code, text = authority("sign", "--network", other, "--data", os.path.join(net.folder, "a1"))
+    assert code != 0 and "signed-2" in text, f"a1 signs two files of one serial: {text}"
     code, text = authority("show", new, "--previous", os.path.join(net.folder, "network"))
     assert code == 0 and "a4                   missing" in text, text
     return new

@@ -71,13 +71,13 @@ static void make_sources(struct fetch_bench *bench) {
   }
 }
 
-static struct document *format_epoch(struct fetch_bench *bench, uint64_t epoch, uint32_t signers) {
+static struct document *format_epoch(struct fetch_bench *bench, uint64_t epoch, uint32_t variant, uint32_t signers) {
   struct consensus_header header;
   struct consensus_signature signatures[BENCH_AUTHORITIES];
   int64_t interval = bench->network.timing.interval;
   struct relay_entry entries[BENCH_RELAYS];
   memcpy(entries, bench->entries, sizeof entries);
-  entries[epoch % BENCH_RELAYS].weight += (uint32_t)epoch;
+  entries[epoch % BENCH_RELAYS].weight += (uint32_t)epoch + variant;
   sample_header(&header, file_at(bench, epoch), entries, BENCH_RELAYS);
   header.epoch = epoch;
   header.valid_after = date_after(header.valid_after, (int64_t)(epoch - 1) * interval);
@@ -95,7 +95,7 @@ static struct document *format_epoch(struct fetch_bench *bench, uint64_t epoch, 
 struct consensus *fetch_bench_consensus(struct fetch_bench *bench, uint64_t epoch) {
   cr_assert(epoch > 0 && epoch < BENCH_EPOCHS);
   if (bench->epochs[epoch] != NULL) return bench->epochs[epoch];
-  struct document *whole = format_epoch(bench, epoch, 3);
+  struct document *whole = format_epoch(bench, epoch, 0, 3);
   enum outcome outcome;
   bench->epochs[epoch] = consensus_parse(file_at(bench, epoch), document_bytes(whole), document_len(whole), &outcome, NULL);
   cr_assert(bench->epochs[epoch], "%s", outcome_name(outcome));
@@ -187,8 +187,8 @@ static struct document *half_of(const struct document *whole) {
   return document_new(document_bytes(whole), document_len(whole) / 2);
 }
 
-static struct document *forge(struct fetch_bench *bench) {
-  struct document *whole = format_epoch(bench, bench->newest, 2), *packed = document_pack(document_bytes(whole), document_len(whole));
+static struct document *another(struct fetch_bench *bench, uint64_t epoch, uint32_t signers) {
+  struct document *whole = format_epoch(bench, epoch, 1, signers), *packed = document_pack(document_bytes(whole), document_len(whole));
   document_release(whole);
   return packed;
 }
@@ -274,7 +274,11 @@ static bool answer(struct fetch_bench *bench, struct fetch_bench_connection *con
   case CONDUCT_OLD: transfers_answer(transfers, request, consensus_packed(fetch_bench_consensus(bench, event->about.epoch > 1 ? event->about.epoch - 1 : 1))); break;
   case CONDUCT_CUT: give(transfers, request, half_of(newest)); break;
   case CONDUCT_GARBAGE: give(transfers, request, document_new("garbage", 7)); break;
-  case CONDUCT_FORGED: give(transfers, request, forge(bench)); break;
+  case CONDUCT_FORGED: give(transfers, request, another(bench, bench->newest, 2)); break;
+  case CONDUCT_OTHER:
+    if (event->about.kind == TRANSFER_CONSENSUS_DIFF) transfers_finish(transfers, request, OUTCOME_NOT_FOUND);
+    else give(transfers, request, another(bench, event->about.epoch, 3));
+    break;
   case CONDUCT_ENDLESS: give(transfers, request, too_much(LIMIT_CONSENSUS_PACKED_BYTES)); break;
   case CONDUCT_SILENT: break;
   case CONDUCT_HANGS_UP:

@@ -22,6 +22,7 @@ enum conduct {
   CONDUCT_CUT,      /* half the document */
   CONDUCT_GARBAGE,  /* not zstd at all */
   CONDUCT_FORGED,   /* signed by too few */
+  CONDUCT_OTHER,    /* another of the asker's epoch, signed by a quorum as well */
   CONDUCT_ENDLESS,  /* announces more than anybody takes */
   CONDUCT_SILENT,   /* never answers */
   CONDUCT_HANGS_UP, /* closes when asked */

@@ -1,5 +1,6 @@
 /* How the next network file comes to who fetches: from mirrors as from authorities, good and bad ones. */
 #include <criterion/criterion.h>
+#include <string.h>
 
 #include "tests/unit/directory/fetch_bench.h"
 
@@ -97,6 +98,67 @@ Test(fetch_files, a_mirror_can_lead_nobody_to_a_file_before_its_time) {
   cr_expect_not(fetch_take_network_news(bench.fetch));
   cr_expect_eq(fetch_bench_epoch(&bench), 3);
   fetch_bench_wipe(&bench);
+}
+
+/* ---- two that contradict each other ---- */
+
+/* What is kept holds `ours` and then something else; nothing is asked for any more. */
+static void expect_split(const struct document *ours, const char *text) {
+  fetch_bench_run(&bench, 2 * interval() + 70 * SECONDS);
+  cr_expect_eq(fetch_state(bench.fetch, bench.now), OUTCOME_DIRECTORY_SPLIT);
+  cr_expect_str_eq(fetch_bench_text(&bench, "directory"), text);
+  cr_expect_eq(bench.warnings, 1, "said once");
+  struct document *proof = fetch_take_split(bench.fetch);
+  cr_assert(proof);
+  cr_assert_gt(document_len(proof), document_len(ours));
+  cr_expect_arr_eq(document_bytes(proof), document_bytes(ours), document_len(ours));
+  cr_expect_eq(memcmp(document_bytes(proof) + document_len(ours), "tunic-", 6), 0, "the other text follows");
+  document_release(proof);
+  cr_expect_null(fetch_take_split(bench.fetch));
+  uint32_t asked = fetch_bench_asked(&bench, true) + fetch_bench_asked(&bench, false);
+  fetch_bench_run(&bench, 100 * interval());
+  cr_expect_eq(fetch_bench_asked(&bench, true) + fetch_bench_asked(&bench, false), asked);
+  fetch_bench_wipe(&bench);
+}
+
+/* The client has moved to serial 2 at epoch 4; then sources are as the test wants. */
+static void move(enum conduct conduct, enum file_conduct files) {
+  begin(FILES_SHOWN, FILES_SHOWN);
+  cr_assert(fetch_bench_run_until(&bench, 4, 2 * interval()));
+  cr_assert_eq(fetch_bench_serial(&bench), 2);
+  fetch_bench_decide(&bench, 5);
+  fetch_bench_conduct(&bench, conduct, conduct);
+  fetch_bench_conduct_files(&bench, files, files);
+}
+
+static const char TWO_FILES[] = "split: two network files of serial 2 exist, both valid";
+
+/* [NET-14] [FETCH-12] What a source says is signed by others than ours: it is asked why. */
+Test(fetch_files, two_files_of_one_serial_stop_everything) {
+  move(CONDUCT_FORGED, FILES_OTHER);
+  expect_split(bench.next_text, TWO_FILES);
+}
+
+Test(fetch_files, an_authority_that_shows_another_file_of_a_serial_as_well) {
+  move(CONDUCT_STALE, FILES_OTHER);
+  expect_split(bench.next_text, TWO_FILES);
+}
+
+Test(fetch_files, bad_signatures_alone_are_no_split) {
+  move(CONDUCT_FORGED, FILES_SHOWN);
+  fetch_bench_run(&bench, 2 * interval() + 60 * SECONDS);
+  cr_expect_eq(fetch_state(bench.fetch, bench.now), OUTCOME_OK);
+  fetch_bench_conduct(&bench, CONDUCT_NEWEST, CONDUCT_NEWEST);
+  cr_expect(fetch_bench_run_until(&bench, 5, 30 * SECONDS));
+  fetch_bench_wipe(&bench);
+}
+
+/* [FETCH-6] */
+Test(fetch_files, two_consensuses_of_one_epoch_stop_everything) {
+  fetch_bench_init(&bench, "two consensuses");
+  fetch_bench_conduct(&bench, CONDUCT_OTHER, CONDUCT_OTHER);
+  fetch_bench_start(&bench, 1);
+  expect_split(consensus_text(fetch_bench_consensus(&bench, 1)), "split: two consensuses of epoch 1 exist, both valid");
 }
 
 /* Nothing of a file costs more where no new serial is. */

@@ -104,9 +104,49 @@ Test(network_chain, one_file_for_a_serial) {
   cr_assert_eq(take(chain, 0, &two), OUTCOME_OK);
   cr_assert_eq(take(chain, 0, &two), OUTCOME_STALE, "again");
   cr_assert_eq(take(chain, 0, &one), OUTCOME_STALE, "an old one");
-  cr_assert_eq(take(chain, 0, &other), OUTCOME_WRONG_NETWORK, "another second");
+  cr_assert_eq(take(chain, 0, &other), OUTCOME_DIRECTORY_SPLIT, "another second");
+  cr_assert_eq(take(chain, 50, &other), OUTCOME_DIRECTORY_SPLIT, "whenever it starts");
   cr_assert_eq(take(chain, 0, &three), OUTCOME_WRONG_NETWORK, "a third that follows the other second");
   cr_assert_eq(network_chain_newest(chain)->authority_count, 5);
+  network_chain_free(chain);
+}
+
+/* [NET-14] What anybody could make, or f liars, proves nothing. */
+Test(network_chain, another_file_of_a_serial_is_a_proof_only_with_both_quorums) {
+  first(&one, 4);
+  next(&two, &one, 5, 10, 0x1f);
+  struct network_chain *chain = chain_of(&one);
+  cr_assert_eq(take(chain, 0, &two), OUTCOME_OK);
+  static const uint32_t TOO_FEW[] = {0, 0x01, 0x03, 0x0c};
+  for (size_t i = 0; i < sizeof TOO_FEW / sizeof TOO_FEW[0]; i++) {
+    next(&other, &one, 4, 10, TOO_FEW[i]);
+    cr_assert_eq(take(chain, 0, &other), OUTCOME_WRONG_NETWORK, "signed by %x", TOO_FEW[i]);
+  }
+  next(&other, &one, 4, 10, 0);
+  other.file.previous[3] ^= 1;
+  finish(&other, 0x0f);
+  cr_assert_eq(take(chain, 0, &other), OUTCOME_WRONG_NETWORK, "it follows another first");
+  next(&other, &one, 4, 11, 0x07);
+  cr_assert_eq(take(chain, 0, &other), OUTCOME_DIRECTORY_SPLIT);
+  network_chain_free(chain);
+}
+
+Test(network_chain, without_the_file_before_the_known_one_s_authorities_must_have_signed_both) {
+  first(&one, 4);
+  next(&two, &one, 4, 10, 0x0f);
+  struct network_chain *chain = chain_of(&two);
+  sample_network(&other.file, 8);
+  memmove(&other.file.authorities[0], &other.file.authorities[4], 4 * sizeof other.file.authorities[0]);
+  other.file.authority_count = 4;
+  other.file.serial = 2;
+  other.file.starts = 10;
+  memcpy(other.file.previous, one.file.digest, DIGEST_BYTES);
+  finish(&other, 0xf0);
+  cr_assert_eq(take(chain, 0, &other), OUTCOME_WRONG_NETWORK, "anybody can make one with keys of his own");
+  finish(&other, 0xf3);
+  cr_assert_eq(take(chain, 0, &other), OUTCOME_WRONG_NETWORK);
+  finish(&other, 0xf7);
+  cr_assert_eq(take(chain, 0, &other), OUTCOME_DIRECTORY_SPLIT);
   network_chain_free(chain);
 }
 
@@ -181,7 +221,7 @@ Test(network_chain, what_is_written_is_read) {
 Test(network_chain, a_person_s_file_joins_what_was_stored) {
   static const struct { int stored_to, given; enum outcome expected; uint32_t oldest, newest; } TABLE[] = {
       {1, 1, OUTCOME_OK, 1, 1}, {1, 2, OUTCOME_OK, 1, 2}, {2, 1, OUTCOME_OK, 1, 2}, {3, 2, OUTCOME_OK, 1, 3},
-      {1, 3, OUTCOME_OK, 3, 3}, {2, 4, OUTCOME_WRONG_NETWORK, 1, 2}, {1, 4, OUTCOME_OK, 1, 2}};
+      {1, 3, OUTCOME_OK, 3, 3}, {2, 4, OUTCOME_DIRECTORY_SPLIT, 1, 2}, {1, 4, OUTCOME_OK, 1, 2}};
   first(&one, 4);
   next(&two, &one, 5, 10, 0x1f);
   next(&three, &two, 4, 20, 0x1f);
