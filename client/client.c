@@ -30,6 +30,7 @@ static bool make_fetch(struct client *client) {
       .random = &client->random,
       .trace = client->config.trace,
       .from_mirrors = true,
+      .has_guard = true,
   };
   client->fetch = fetch_new(&config);
   return client->fetch != NULL;
@@ -217,6 +218,7 @@ static void consensus_changed(struct client *client) {
 /* ---- the end of a verb ---- */
 
 static void sweep(struct client *client, instant now) {
+  if (fetch_wants_guard(client->fetch) && !client->stopping) guard_link_offer(client, now);
   if (fetch_take_network_news(client->fetch)) save_network(client);
   save_split(client);
   if (fetch_take_news(client->fetch)) consensus_changed(client);

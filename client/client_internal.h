@@ -25,6 +25,8 @@ uint8_t client_stage(const struct client *);
 /* guard_link.c */
 /* An open or opening link to this guard that takes new circuits; NULL: no memory, or limits. */
 struct guard_link *guard_link_reach(struct client *, instant now, const struct relay_entry *);
+/* [FETCH-13] The fetch wants a link to the guard: the one that is open, or soon will be, or none. */
+void guard_link_offer(struct client *, instant now);
 enum outcome guard_link_receive(struct client *, struct guard_link *, instant now, uint8_t *in, size_t len, size_t *ret_used);
 void guard_link_lost(struct client *, struct guard_link *, instant now, enum outcome);
 void guard_link_work(struct client *, struct guard_link *, instant now);

@@ -49,6 +49,29 @@ struct guard_link *guard_link_reach(struct client *client, instant now, const st
   return link;
 }
 
+static struct guard_link *find_open(const struct client *client, const uint8_t identity[IDENTITY_BYTES], instant now) {
+  for (struct list_node *node = list_first(&client->links); node != NULL; node = list_after(&client->links, node)) {
+    struct guard_link *link = LIST_OBJECT(node, struct guard_link, of_client);
+    bool is_good = link->is_open && !link->is_gone && !link->retiring && now < link->retire_at;
+    if (is_good && memcmp(link->identity, identity, IDENTITY_BYTES) == 0) return link;
+  }
+  return NULL;
+}
+
+void guard_link_offer(struct client *client, instant now) {
+  struct guard_link *link = NULL;
+  const struct relay_entry *first = NULL; /* the first in order that may be tried */
+  for (int i = guard_sample_next(&client->guards, now, 0); i >= 0 && link == NULL; i = guard_sample_next(&client->guards, now, i + 1)) {
+    const struct relay_entry *entry = consensus_find(fetch_consensus(client->fetch), client->guards.guards[i].identity);
+    if (entry != NULL) link = find_open(client, entry->identity, now);
+    if (first == NULL) first = entry;
+  }
+  if (link == NULL && first != NULL) link = guard_link_reach(client, now, first);
+  if (link == NULL) fetch_use_guard(client->fetch, now, NULL, NULL);
+  else if (link->is_open) fetch_use_guard(client->fetch, now, link->trunk, link->identity);
+  if (link != NULL) link->unused_since = 0;
+}
+
 static void link_opened(struct client *client, struct guard_link *link, instant now) {
   struct list_node *node;
   int place = guard_sample_find(&client->guards, link->identity);
@@ -91,10 +114,12 @@ static void note_time(struct client *client, instant now, struct date theirs) {
   trace_write(client->config.trace, TRACE_WARNING, "clock", "this machine's clock is %lld s ahead of the guard's", (long long)(client->clock_off / 1000));
 }
 
-/* A client serves no documents, and asks for none over this link. */
-static void refuse_transfer(struct guard_link *link, const struct transfer_event *event) {
-  document_release(event->document);
-  if (event->kind != TRANSFER_ASKED) return;
+/* A client serves no documents; what it asked for on this link is the fetch's. */
+static void take_transfer(struct client *client, struct guard_link *link, instant now, const struct transfer_event *event) {
+  if (event->kind != TRANSFER_ASKED) {
+    fetch_guard_event(client->fetch, now, link->trunk, event);
+    return;
+  }
   transfers_finish(trunk_transfers(link->trunk), event->request, OUTCOME_NOT_FOUND);
   trunk_make_ready(link->trunk);
 }
@@ -109,7 +134,7 @@ static void take_delivery(struct client *client, struct guard_link *link, instan
     trunk_passed(side, now);
     break;
   case DELIVERY_CLOSED: circuit_lost(client, circuit_of_side(side), now, OUTCOME_CIRCUIT_CLOSED); break;
-  case DELIVERY_TRANSFER: refuse_transfer(link, &delivery->transfer); break;
+  case DELIVERY_TRANSFER: take_transfer(client, link, now, &delivery->transfer); break;
   case DELIVERY_TIME: note_time(client, now, delivery->date); break;
   }
 }
@@ -147,6 +172,7 @@ void guard_link_lost(struct client *client, struct guard_link *link, instant now
   struct id id;
   if (link->is_gone) return;
   link->is_gone = true;
+  fetch_guard_lost(client->fetch, now, link->trunk); /* blames nobody: a fetch that fails goes to another relay */
   if (id_table_get(&client->connections, link->connection) != NULL) client_close_connection(client, link->connection, EFFECT_CLOSE);
   trace_write(client->config.trace, TRACE_DEBUG, "link", "a link ended: %s", outcome_name(outcome));
   if (!link->is_open) blame(client, link, now, outcome);

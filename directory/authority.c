@@ -14,6 +14,7 @@ static bool make_fetch(struct authority *authority, instant now) {
                                 .effects = &authority->effects,
                                 .random = &authority->random,
                                 .from_mirrors = true,
+                                .is_mirror = true,
                                 .trace = authority->config.trace};
   authority->fetch = fetch_new(&config);
   if (authority->fetch == NULL) return false;

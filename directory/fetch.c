@@ -3,7 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MIRRORS_TRIED = 2, BACK_OFF_DOUBLINGS = 6, EAGER_PARTS = 50 };
+enum { MIRRORS_TRIED = 2, BACK_OFF_DOUBLINGS = 6, EAGER_PARTS = 50, MIRROR_PARTS = 3 };
+#define GUARD_WAIT (10 * SECONDS)
 
 struct fetch *fetch_new(const struct fetch_config *config) {
   struct fetch *fetch = calloc(1, sizeof *fetch);
@@ -51,12 +52,18 @@ static uint64_t back_off(const struct fetch *fetch, uint32_t failures) {
   return gap / 2 + random_below(fetch->config.random, gap);
 }
 
-/* [FETCH-2] At a random instant between fresh-until and half of what remains, at most fetch_spread after it. */
+/* Half of what remains from fresh-until on, at most fetch_spread. */
+static int64_t spread_of(const struct fetch *fetch, const struct consensus_header *header) {
+  int64_t spread = (header->valid_until.milliseconds - header->fresh_until.milliseconds) / 2, most = fetch_network(fetch)->timing.fetch_spread;
+  return spread > most ? most : spread;
+}
+
+/* [FETCH-2] At a random instant after fresh-until; mirrors before those who ask them. */
 static instant leisurely(const struct fetch *fetch, instant now) {
   const struct consensus_header *header = consensus_header(fetch->consensus);
-  int64_t spread = (header->valid_until.milliseconds - header->fresh_until.milliseconds) / 2;
-  if (spread > fetch_network(fetch)->timing.fetch_spread) spread = fetch_network(fetch)->timing.fetch_spread;
-  struct date at = date_after(header->fresh_until, (int64_t)random_below(fetch->config.random, (uint64_t)spread + 1));
+  int64_t spread = spread_of(fetch, header), first = spread / MIRROR_PARTS;
+  int64_t from = fetch->config.is_mirror ? 0 : first, span = fetch->config.is_mirror ? first : spread - first;
+  struct date at = date_after(header->fresh_until, from + (int64_t)random_below(fetch->config.random, (uint64_t)span + 1));
   instant then = wall_clock_instant(&fetch->clock, now, at);
   return then > now ? then : instant_after(now, back_off(fetch, fetch->old_answers));
 }
@@ -166,12 +173,18 @@ static enum outcome as_state(enum outcome outcome) {
   return known ? outcome : OUTCOME_DIRECTORY_UNREACHABLE;
 }
 
+/* [FETCH-5] Whether what we hold may be the newest there is: a source that hands out old ones, each newer than ours, is not asked alone. */
+static bool is_current(const struct fetch *fetch, instant now) {
+  const struct consensus_header *header = consensus_header(fetch->consensus);
+  return date_compare(wall_clock_date(&fetch->clock, now), date_after(header->fresh_until, spread_of(fetch, header))) < 0;
+}
+
 void fetch_get_ended(struct fetch *fetch, instant now, bool from_mirror, enum outcome outcome) {
   fetch->get_under_way = false;
   bool is_news = outcome == OUTCOME_OK, answered = is_news || outcome == OUTCOME_STALE || outcome == OUTCOME_NO_CONSENSUS;
   fetch->get_failures = answered ? 0 : fetch->get_failures + 1;
   /* [FETCH-5] Mirrors that have nothing newer may all wait for each other, so an authority is asked; it may be flooded, so then mirrors. */
-  fetch->sources_tried = is_news || !from_mirror ? 0 : fetch->sources_tried + 1;
+  fetch->sources_tried = !from_mirror || (is_news && is_current(fetch, now)) ? 0 : fetch->sources_tried + 1;
   fetch->old_answers = is_news ? 0 : fetch->old_answers + (outcome == OUTCOME_STALE);
   if (outcome != OUTCOME_OK && outcome != OUTCOME_STALE) {
     fetch->last_failure = as_state(outcome);
@@ -198,19 +211,31 @@ void fetch_put_ended(struct fetch *fetch, instant now, uint32_t serial, uint32_t
               newest(fetch)->authorities[authority].name, outcome_name(outcome), outcome_advice(outcome));
 }
 
-/* [FETCH-5] A mirror first, where one is known; authorities when mirrors failed. */
-static void begin_get(struct fetch *fetch, instant now) {
+static bool is_same(const struct relay_entry *entry, const uint8_t identity[IDENTITY_BYTES]) {
+  return memcmp(entry->identity, identity, IDENTITY_BYTES) == 0;
+}
+
+/* Not ourselves, who know already what we have, nor the guard, which was asked. */
+static const struct relay_entry *draw_mirror(const struct fetch *fetch) {
+  uint32_t count = consensus_count(fetch->consensus), index = (uint32_t)random_below(fetch->config.random, count);
+  const struct relay_entry *entry = consensus_at(fetch->consensus, index);
+  for (int i = 0; i < 2 && (is_same(entry, fetch->config.self->identity) || is_same(entry, fetch->guard)); i++)
+    entry = consensus_at(fetch->consensus, index = (index + 1) % count);
+  return entry;
+}
+
+/* [FETCH-5] A mirror first, where one is known: a client's guard, then others; authorities when mirrors failed. */
+static void begin_get(struct fetch *fetch, instant now, bool may_use_guard) {
   bool begun = false;
   uint32_t count = fetch->consensus == NULL ? 0 : consensus_count(fetch->consensus);
   bool ask_mirror = fetch->config.from_mirrors && !fetch->eager && count > 0 && fetch->sources_tried < MIRRORS_TRIED;
   int authority = fetch_next_to_ask_for_time(fetch, now, true);
   if (authority < 0) authority = fetch_next_to_ask_for_time(fetch, now, false);
-  if (authority < 0 && ask_mirror) {
-    uint32_t index = (uint32_t)random_below(fetch->config.random, count);
-    const struct relay_entry *entry = consensus_at(fetch->consensus, index);
-    /* A relay knows already what it has itself. */
-    if (memcmp(entry->identity, fetch->config.self->identity, IDENTITY_BYTES) == 0) entry = consensus_at(fetch->consensus, (index + 1) % count);
-    begun = fetch_begin_with_mirror(fetch, now, entry);
+  if (authority < 0 && ask_mirror && may_use_guard && fetch->config.has_guard && fetch->sources_tried == 0) {
+    fetch->wants_guard = begun = true;
+    fetch->guard_until = instant_after(now, GUARD_WAIT);
+  } else if (authority < 0 && ask_mirror) {
+    begun = fetch_begin_with_mirror(fetch, now, draw_mirror(fetch));
   } else {
     const struct network_file *network = fetch_network(fetch);
     if (authority < 0) authority = (int)random_below(fetch->config.random, network->authority_count);
@@ -223,6 +248,17 @@ static void begin_get(struct fetch *fetch, instant now) {
   if (!begun) fetch_get_ended(fetch, now, false, OUTCOME_LIMIT_REACHED);
 }
 
+bool fetch_wants_guard(const struct fetch *fetch) { return fetch->wants_guard; }
+
+/* [FETCH-13] A guard that still owes an answer is asked nothing more. */
+void fetch_use_guard(struct fetch *fetch, instant now, struct trunk *trunk, const uint8_t identity[IDENTITY_BYTES]) {
+  if (!fetch->wants_guard) return;
+  fetch->wants_guard = false;
+  if (trunk != NULL) memcpy(fetch->guard, identity, IDENTITY_BYTES);
+  bool may = trunk != NULL && transfers_pending(trunk_transfers(trunk)) == 0;
+  if (!may || !fetch_begin_with_guard(fetch, now, trunk)) begin_get(fetch, now, false);
+}
+
 static void begin_puts(struct fetch *fetch, instant now) {
   for (uint32_t i = 0; fetch->descriptor != NULL && !fetch->split && i < newest(fetch)->authority_count; i++) {
     struct publication *publication = &fetch->publications[i];
@@ -233,7 +269,7 @@ static void begin_puts(struct fetch *fetch, instant now) {
 }
 
 instant fetch_deadline(const struct fetch *fetch) {
-  instant deadline = fetch->next_get;
+  instant deadline = fetch->wants_guard ? instant_earlier(fetch->next_get, fetch->guard_until) : fetch->next_get;
   for (uint32_t i = 0; fetch->descriptor != NULL && fetch->has_clock && !fetch->split && i < newest(fetch)->authority_count; i++)
     if (!fetch->publications[i].under_way) deadline = instant_earlier(deadline, fetch->publications[i].next);
   for (struct list_node *node = list_first(&fetch->exchanges); node != NULL; node = list_after(&fetch->exchanges, node))
@@ -248,6 +284,7 @@ void fetch_tick(struct fetch *fetch, instant now) {
     struct exchange *exchange = LIST_OBJECT(node, struct exchange, node);
     if (exchange->deadline <= now) fetch_end_exchange(exchange, now, OUTCOME_TIMED_OUT);
   }
-  if (fetch->next_get <= now) begin_get(fetch, now);
+  if (fetch->wants_guard && fetch->guard_until <= now) fetch_use_guard(fetch, now, NULL, NULL);
+  if (fetch->next_get <= now) begin_get(fetch, now, true);
   if (fetch->has_clock) begin_puts(fetch, now);
 }

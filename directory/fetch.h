@@ -30,6 +30,8 @@ struct fetch_config {
   const struct trace *trace;
   bool eager;       /* a relay that is not listed yet, or a client without a consensus: asks every few moments */
   bool from_mirrors; /* asks relays of the consensus first */
+  bool is_mirror;    /* others ask it: it asks before they do */
+  bool has_guard;    /* a client: its guard is asked before other relays, see fetch_wants_guard */
 };
 
 /* NULL: no memory. */
@@ -51,6 +53,15 @@ void fetch_set_resting(struct fetch *, instant now, bool resting);
  * reference; replaces the one before. NULL: stops. */
 void fetch_publish(struct fetch *, instant now, struct document *descriptor);
 
+/* [FETCH-13] Whether the next one is to come over the link to the guard: then the client hands in the link's trunk, which stays its own,
+ * and whose it is; or NULL where no guard can be reached. While it is opening: nothing, for a while. */
+bool fetch_wants_guard(const struct fetch *);
+void fetch_use_guard(struct fetch *, instant now, struct trunk *, const uint8_t identity[IDENTITY_BYTES]);
+/* What came on such a link of what was asked there; takes the event's document. */
+void fetch_guard_event(struct fetch *, instant now, const struct trunk *, const struct transfer_event *);
+/* The link is gone, or about to be. */
+void fetch_guard_lost(struct fetch *, instant now, const struct trunk *);
+
 /* The newest one, not counted for the caller; NULL: none yet. */
 struct consensus *fetch_consensus(const struct fetch *);
 /* True once after a newer consensus came: the machine saves and spreads it. */
@@ -65,7 +76,7 @@ struct document *fetch_take_split(struct fetch *);
 enum outcome fetch_take_network(struct fetch *, instant now, const uint8_t *bytes, size_t len);
 /* Why there is no usable consensus, or OK: DIRECTORY_UNREACHABLE, CLOCK_WRONG, CONSENSUS_EXPIRED ... */
 enum outcome fetch_state(const struct fetch *, instant now);
-/* Adds `clock` ("ahead by 7200 s") or `directory` ("stopped 5 h ago", "split: ..."), where that is why. */
+/* Adds how often whom was asked, and `clock` ("ahead by 7200 s") or `directory` ("stopped 5 h ago", "split: ..."), where that is why. */
 void fetch_add_status(const struct fetch *, instant now, struct status *);
 /* How many authorities accepted the newest descriptor. */
 uint32_t fetch_published_count(const struct fetch *);

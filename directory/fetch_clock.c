@@ -117,6 +117,9 @@ void fetch_add_status(const struct fetch *fetch, instant now, struct status *ret
   int64_t off;
   enum clock_verdict verdict = fetch_judge_clock(fetch, now, &off);
   const char *what = say(verdict, off, text);
+  status_add_figure(ret, "fetches_from_guard", fetch->asked_guard);
+  status_add_figure(ret, "fetches_from_relays", fetch->asked_relays);
+  status_add_figure(ret, "fetches_from_authorities", fetch->asked_authorities);
   if (fetch->split) status_add_text(ret, "directory", fetch->split_text);
   else if (what != NULL) status_add_text(ret, what, text);
 }

@@ -9,7 +9,7 @@
 static struct exchange *find(const struct fetch *fetch, struct id connection) {
   for (struct list_node *node = list_first(&fetch->exchanges); node != NULL; node = list_after(&fetch->exchanges, node)) {
     struct exchange *exchange = LIST_OBJECT(node, struct exchange, node);
-    if (id_equal(exchange->connection, connection)) return exchange;
+    if (!exchange->is_borrowed && id_equal(exchange->connection, connection)) return exchange;
   }
   return NULL;
 }
@@ -48,7 +48,7 @@ static struct exchange *exchange_new(struct fetch *fetch, instant now, bool is_p
 }
 
 void fetch_free_exchange(struct exchange *exchange) {
-  trunk_free(exchange->trunk);
+  if (!exchange->is_borrowed) trunk_free(exchange->trunk);
   document_release(exchange->kept);
   network_chain_free(exchange->trial);
   list_leave(&exchange->node);
@@ -72,6 +72,7 @@ bool fetch_begin_with_mirror(struct fetch *fetch, instant now, const struct rela
   exchange->peer.suites = entry->link_suites;
   memcpy(exchange->peer.identity, entry->identity, IDENTITY_BYTES);
   memcpy(exchange->peer.link_key, entry->link_key, X25519_BYTES);
+  fetch->asked_relays++;
   if (draw_connection(exchange) && connect_to(exchange, &entry->address)) return true;
   drop(exchange, EFFECT_CLOSE);
   return false;
@@ -82,6 +83,7 @@ bool fetch_begin_with_authority(struct fetch *fetch, instant now, const struct n
   struct exchange *exchange = exchange_new(fetch, now, is_put, (int)index);
   if (exchange == NULL) return false;
   exchange->peer.suites = 1 << AEAD_CHACHA20_POLY1305; /* [LINK-3] the network file declares no more for authorities */
+  fetch->asked_authorities += !is_put;
   exchange->port = authority->port;
   exchange->serial = network->serial;
   memcpy(exchange->peer.identity, authority->identity, IDENTITY_BYTES);
@@ -120,7 +122,7 @@ static void ask_file_behind(struct exchange *exchange, uint64_t serial) {
   struct transfer_request request = {.kind = TRANSFER_NETWORK_FILE, .epoch = serial};
   exchange->asked = exchange->asks_file = true;
   exchange->files_asked++;
-  transfers_get(trunk_transfers(exchange->trunk), &request, LIMIT_NETWORK_FILE_BYTES);
+  exchange->request = transfers_get(trunk_transfers(exchange->trunk), &request, LIMIT_NETWORK_FILE_BYTES);
   trunk_make_ready(exchange->trunk);
 }
 
@@ -144,18 +146,31 @@ static void ask(struct exchange *exchange) {
   exchange->asked = true;
   exchange->asks_file = false;
   if (exchange->is_put && fetch->descriptor == NULL) return; /* there is nothing to hand in any more */
-  if (exchange->is_put) transfers_put(transfers, TRANSFER_DESCRIPTOR, fetch->descriptor);
-  else transfers_get(transfers, &request, exchange->wants_diff ? CONSENSUS_DIFF_PACKED_BYTES : LIMIT_CONSENSUS_PACKED_BYTES);
+  exchange->request = exchange->is_put ? transfers_put(transfers, TRANSFER_DESCRIPTOR, fetch->descriptor)
+                                       : transfers_get(transfers, &request, exchange->wants_diff ? CONSENSUS_DIFF_PACKED_BYTES : LIMIT_CONSENSUS_PACKED_BYTES);
   trunk_make_ready(exchange->trunk);
+}
+
+static void link_opened(struct exchange *exchange) {
+  exchange->wants_diff = !exchange->is_put && exchange->fetch->consensus != NULL && !exchange->fetch->wants_whole;
+  if (exchange->authority >= 0) ask_file(exchange); /* [FETCH-10] before what the link is for, which may need them */
+  else ask(exchange);
 }
 
 static void follow_state(struct exchange *exchange) {
   const struct link *link = trunk_link(exchange->trunk);
   exchange->needs_work = link_needs_work(link);
-  if (link_state(link) != LINK_OPEN || exchange->asked) return;
-  exchange->wants_diff = !exchange->is_put && exchange->fetch->consensus != NULL && !exchange->fetch->wants_whole;
-  if (exchange->authority >= 0) ask_file(exchange); /* [FETCH-10] before what the link is for, which may need them */
-  else ask(exchange);
+  if (link_state(link) == LINK_OPEN && !exchange->asked) link_opened(exchange);
+}
+
+bool fetch_begin_with_guard(struct fetch *fetch, instant now, struct trunk *trunk) {
+  struct exchange *exchange = exchange_new(fetch, now, false, -1);
+  if (exchange == NULL) return false;
+  exchange->is_borrowed = true;
+  exchange->trunk = trunk;
+  fetch->asked_guard++;
+  link_opened(exchange);
+  return true;
 }
 
 /* [FETCH-11] An authority shows no file too early; a mirror might: what it shows is tried on the consensus that it came for. */
@@ -271,6 +286,28 @@ enum outcome fetch_receive(struct fetch *fetch, instant now, struct id connectio
   *ret_used = len;
   fetch_end_exchange(exchange, now, outcome);
   return OUTCOME_DONE;
+}
+
+static struct exchange *find_borrowed(const struct fetch *fetch, const struct trunk *trunk) {
+  for (struct list_node *node = list_first(&fetch->exchanges); node != NULL; node = list_after(&fetch->exchanges, node)) {
+    struct exchange *exchange = LIST_OBJECT(node, struct exchange, node);
+    if (exchange->is_borrowed && exchange->trunk == trunk) return exchange;
+  }
+  return NULL;
+}
+
+/* [FETCH-13] What comes for a request that was given up is of no use to the next one. */
+void fetch_guard_event(struct fetch *fetch, instant now, const struct trunk *trunk, const struct transfer_event *event) {
+  struct exchange *exchange = find_borrowed(fetch, trunk);
+  struct delivery delivery = {.kind = DELIVERY_TRANSFER, .transfer = *event};
+  enum outcome outcome = OUTCOME_OK;
+  if (exchange == NULL || event->kind == TRANSFER_GIVEN || event->request != exchange->request) document_release(event->document);
+  else if (take_delivery(exchange, now, &delivery, &outcome)) fetch_end_exchange(exchange, now, outcome);
+}
+
+void fetch_guard_lost(struct fetch *fetch, instant now, const struct trunk *trunk) {
+  struct exchange *exchange = find_borrowed(fetch, trunk);
+  if (exchange != NULL) fetch_end_exchange(exchange, now, OUTCOME_LINK_FAILED);
 }
 
 size_t fetch_transmit(struct fetch *fetch, instant now, struct id connection, uint8_t *out, size_t room) {

@@ -11,6 +11,8 @@
 /* One link to one node, for one request. */
 struct exchange {
   struct fetch *fetch;
+  bool is_borrowed;    /* the trunk is the client's link to its guard: there is no connection of ours */
+  uint16_t request;    /* under way */
   bool is_put, asked, wants_diff, needs_work, resolving;
   bool asks_file;      /* what is under way is a network file */
   bool took_file;      /* one was taken since the consensus waits */
@@ -50,6 +52,10 @@ struct fetch {
   bool has_clock, eager, has_news, has_network_news, split, get_under_way, resting;
   struct document *split_proof; /* two texts that contradict each other, until they were taken */
   char split_text[80];          /* which */
+  bool wants_guard;
+  instant guard_until;  /* if there is none by then, others are asked */
+  uint8_t guard[IDENTITY_BYTES]; /* that was asked last */
+  uint64_t asked_guard, asked_relays, asked_authorities;
   bool wants_whole;       /* a diff failed */
   uint32_t wanted_serial; /* a consensus named this network file, which is not known; 0: none */
   struct consensus *consensus;
@@ -82,6 +88,8 @@ void fetch_follow_clock(struct fetch *, instant now);
 bool fetch_begin_with_authority(struct fetch *, instant now, const struct network_file *, uint32_t authority, bool is_put);
 bool fetch_begin_with_mirror(struct fetch *, instant now, const struct relay_entry *);
 void fetch_free_exchange(struct exchange *);
+/* Over a link that is open already, and stays the client's. */
+bool fetch_begin_with_guard(struct fetch *, instant now, struct trunk *);
 /* Closes it and tells fetch.c how it went, unless that was told already. */
 void fetch_end_exchange(struct exchange *, instant now, enum outcome);
 

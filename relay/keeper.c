@@ -36,7 +36,8 @@ struct keeper *keeper_new(const struct keeper_config *config) {
                                .random = &keeper->random,
                                .trace = config->trace,
                                .eager = true,
-                               .from_mirrors = true};
+                               .from_mirrors = true,
+                               .is_mirror = true};
   keeper->fetch = fetch_new(&fetch);
   if (keeper->fetch == NULL) {
     consensus_release(config->consensus);

@@ -119,11 +119,12 @@ static void fill_entry(const struct small_relay *relay, struct relay_entry *entr
   if ((relay->flags & RELAY_EXIT) && exit_policy_summarise(&relay->policy, summary)) entry->exit_summary = summary;
 }
 
-static void make_consensus(struct small_network *network, const uint8_t authority_seed[ED25519_SEED_BYTES]) {
+struct consensus *small_network_consensus(struct small_network *network, uint64_t epoch, const struct network_file *file,
+                                          const uint8_t seed[ED25519_SEED_BYTES]) {
   struct relay_entry entries[SMALL_RELAYS_MAX];
   struct exit_summary summaries[SMALL_RELAYS_MAX] = {0};
   struct date now = sim_date(network->relays[0].host);
-  struct consensus_header header = {.serial = 1, .epoch = 5, .method = 1, .relay_count = network->relay_count};
+  struct consensus_header header = {.serial = file->serial, .epoch = epoch, .method = 1, .relay_count = network->relay_count};
   random_bytes(&network->sim.random, header.previous, sizeof header.previous);
   header.valid_after = date_after(now, -60 * 1000);
   header.fresh_until = date_after(header.valid_after, network->file.timing.interval);
@@ -134,14 +135,20 @@ static void make_consensus(struct small_network *network, const uint8_t authorit
   struct document *text = consensus_format(network->file.id, &header, entries);
   cr_assert(text);
   struct consensus_signature signature;
-  consensus_sign(&signature, authority_seed, network->file.id, header.epoch, 0, header.digest);
+  consensus_sign(&signature, seed, network->file.id, header.epoch, 0, header.digest);
   struct document *whole = consensus_compose(text, &signature, 1);
   enum outcome outcome;
   uint32_t line;
-  network->consensus = consensus_parse(&network->file, document_bytes(whole), document_len(whole), &outcome, &line);
-  cr_assert(network->consensus, "%s in line %u", outcome_name(outcome), line);
+  struct consensus *consensus = consensus_parse(file, document_bytes(whole), document_len(whole), &outcome, &line);
+  cr_assert(consensus, "%s in line %u", outcome_name(outcome), line);
   document_release(text);
   document_release(whole);
+  return consensus;
+}
+
+void small_network_tell(struct small_network *network, uint32_t relay, struct consensus *consensus) {
+  struct event event = {.kind = EVENT_MESSAGE, .message = {.kind = SHARD_CONSENSUS, .object = consensus_take(consensus)}};
+  sim_event(network->relays[relay].host, 1, &event);
 }
 
 static void start_relay(struct small_network *network, struct small_relay *relay) {
@@ -149,8 +156,7 @@ static void start_relay(struct small_network *network, struct small_relay *relay
   *keys = (struct onion_keys){.count = 1, .keys = {relay->onion}};
   struct event event = {.kind = EVENT_MESSAGE, .message = {.kind = SHARD_ONION_KEYS, .object = keys}};
   sim_event(relay->host, 1, &event);
-  event.message = (struct machine_message){.kind = SHARD_CONSENSUS, .object = consensus_take(network->consensus)};
-  sim_event(relay->host, 1, &event);
+  small_network_tell(network, (uint32_t)(relay - network->relays), network->consensus);
 }
 
 static void client_init(struct small_network *network, const struct small_options *options) {
@@ -203,7 +209,6 @@ static bool is_consistent(struct sim *sim, struct sim_host *host) {
 
 void small_network_init(struct small_network *network, const struct small_options *given) {
   struct small_options options = *given;
-  uint8_t authority_seed[ED25519_SEED_BYTES];
   memset(network, 0, sizeof *network);
   cr_assert(crypto_start());
   if (options.relays == NULL) options.relays = "ggmmxx";
@@ -214,10 +219,10 @@ void small_network_init(struct small_network *network, const struct small_option
   network->sim.trace = (struct trace){.level = getenv("TUNIC_TRACE") ? TRACE_DEBUG : TRACE_ERROR, .context = network, .sink = print_trace};
   memory_budget_init(&network->budget, BUDGET_BYTES);
   memory_budget_init(&network->client_budget, BUDGET_BYTES);
-  make_file(network, authority_seed);
+  make_file(network, network->authority_seed);
   network->relay_count = (uint32_t)strlen(options.relays);
   for (uint32_t i = 0; i < network->relay_count; i++) relay_init(network, i, &options, options.relays);
-  make_consensus(network, authority_seed);
+  network->consensus = small_network_consensus(network, 5, &network->file, network->authority_seed);
   for (uint32_t i = 0; i < network->relay_count; i++) start_relay(network, &network->relays[i]);
   client_init(network, &options);
   apps_init(network, options.delay);

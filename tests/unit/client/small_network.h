@@ -1,6 +1,6 @@
 /* A client, a few relays and a web server in the simulator, on a consensus that is made here and handed in.
  * Spec: none. Called by this folder's tests.
- * The relays are real shards without a keeper; nobody fetches or votes.
+ * The relays are real shards without a keeper: they hold the consensus that they are told; nobody votes.
  */
 #ifndef TUNIC_TESTS_UNIT_CLIENT_SMALL_NETWORK_H
 #define TUNIC_TESTS_UNIT_CLIENT_SMALL_NETWORK_H
@@ -26,6 +26,7 @@ struct small_relay {
 struct small_network {
   struct sim sim;
   struct network_file file;
+  uint8_t authority_seed[ED25519_SEED_BYTES];
   struct network_chain *networks;
   struct memory_budget budget, client_budget;
   struct small_relay relays[SMALL_RELAYS_MAX];
@@ -54,6 +55,10 @@ bool small_network_wait_ready(struct small_network *);
 /* Until every fetch is done; false: not within so many virtual seconds. */
 bool small_network_wait_fetches(struct small_network *, uint64_t seconds);
 uint32_t small_network_fetch(struct small_network *, const char *user, const char *host, uint64_t bytes, bool early, uint64_t limit);
+/* A consensus of that epoch, from now on, by this file and the authority of this seed; each differs. The caller's. */
+struct consensus *small_network_consensus(struct small_network *, uint64_t epoch, const struct network_file *, const uint8_t seed[ED25519_SEED_BYTES]);
+/* The relay holds it from now on. */
+void small_network_tell(struct small_network *, uint32_t relay, struct consensus *);
 /* A scripted application that sends these bytes to the proxy. */
 uint32_t small_network_app(struct small_network *, const void *bytes, size_t len);
 uint64_t small_network_figure(const struct small_network *, const char *name);

@@ -122,6 +122,15 @@ static void count_warnings(void *context, enum trace_level level, const char *ar
   bench->warnings += level <= TRACE_WARNING;
 }
 
+static void make_fetch(struct fetch_bench *bench, bool has_guard) {
+  struct fetch_config config = {.self = &bench->self, .networks = bench->networks, .trunks = &bench->pool, .connections = &bench->table,
+                                .slot_kind = 1, .effects = &bench->effects, .random = &bench->random, .trace = &bench->trace,
+                                .from_mirrors = true, .has_guard = has_guard};
+  fetch_free(bench->fetch);
+  bench->fetch = fetch_new(&config);
+  cr_assert(bench->fetch);
+}
+
 void fetch_bench_init(struct fetch_bench *bench, const char *test) {
   memset(bench, 0, sizeof *bench);
   cr_assert(crypto_start());
@@ -139,11 +148,7 @@ void fetch_bench_init(struct fetch_bench *bench, const char *test) {
   enum outcome outcome;
   bench->networks = network_chain_new(document_bytes(bench->network_text), document_len(bench->network_text), &outcome, NULL);
   cr_assert(bench->networks, "%s", outcome_name(outcome));
-  struct fetch_config config = {.self = &bench->self, .networks = bench->networks, .trunks = &bench->pool, .connections = &bench->table,
-                                .slot_kind = 1, .effects = &bench->effects, .random = &bench->random, .trace = &bench->trace,
-                                .from_mirrors = true};
-  bench->fetch = fetch_new(&config);
-  cr_assert(bench->fetch);
+  make_fetch(bench, false);
   fetch_bench_decide(bench, 1);
 }
 
@@ -164,6 +169,8 @@ static void forget(struct fetch_bench_connection *connection) {
 void fetch_bench_wipe(struct fetch_bench *bench) {
   for (int i = 0; i < BENCH_CONNECTIONS; i++) forget(&bench->connections[i]);
   fetch_free(bench->fetch);
+  forget(&bench->guard);
+  trunk_free(bench->guard_trunk);
   network_chain_free(bench->networks);
   document_release(bench->network_text);
   document_release(bench->next_text);
@@ -272,6 +279,10 @@ static bool answer(struct fetch_bench *bench, struct fetch_bench_connection *con
     break;
   case CONDUCT_STALE: transfers_finish(transfers, request, OUTCOME_STALE); break;
   case CONDUCT_OLD: transfers_answer(transfers, request, consensus_packed(fetch_bench_consensus(bench, event->about.epoch > 1 ? event->about.epoch - 1 : 1))); break;
+  case CONDUCT_NEXT:
+    if (event->about.kind == TRANSFER_CONSENSUS_DIFF) transfers_finish(transfers, request, OUTCOME_NOT_FOUND);
+    else transfers_answer(transfers, request, consensus_packed(fetch_bench_consensus(bench, event->about.epoch + 1)));
+    break;
   case CONDUCT_CUT: give(transfers, request, half_of(newest)); break;
   case CONDUCT_GARBAGE: give(transfers, request, document_new("garbage", 7)); break;
   case CONDUCT_FORGED: give(transfers, request, another(bench, bench->newest, 2)); break;
@@ -375,10 +386,54 @@ static bool pump(struct fetch_bench *bench, struct fetch_bench_connection *conne
   return up + down > 0;
 }
 
+/* ---- the client's link to its guard ---- */
+
+static void lose_guard(struct fetch_bench *bench) {
+  fetch_guard_lost(bench->fetch, bench->now, bench->guard_trunk);
+  trunk_free(bench->guard_trunk);
+  bench->guard_trunk = NULL;
+  forget(&bench->guard);
+}
+
+static bool pump_guard(struct fetch_bench *bench) {
+  static uint8_t bytes[1 << 17];
+  enum outcome outcome = OUTCOME_OK;
+  struct delivery delivery;
+  if (bench->guard_trunk == NULL) return false;
+  struct link *link = trunk_link(bench->guard_trunk);
+  if (link_needs_work(link)) cr_assert_eq(link_work(link, bench->now), OUTCOME_OK);
+  size_t up = trunk_transmit(bench->guard_trunk, bench->now, bytes, sizeof bytes);
+  bool serves = serve(bench, &bench->guard, bytes, up);
+  size_t down = serves ? trunk_transmit(bench->guard.trunk, bench->now, bytes, sizeof bytes) : 0;
+  for (size_t at = 0, used = 1; at < down && used > 0 && outcome == OUTCOME_OK; at += used) {
+    if (link_needs_work(link)) outcome = link_work(link, bench->now);
+    if (outcome == OUTCOME_OK) outcome = trunk_receive(bench->guard_trunk, bench->now, bytes + at, down - at, &used);
+    while (outcome == OUTCOME_OK && trunk_next_delivery(bench->guard_trunk, bench->now, &delivery, &outcome))
+      if (delivery.kind == DELIVERY_TRANSFER) fetch_guard_event(bench->fetch, bench->now, bench->guard_trunk, &delivery.transfer);
+  }
+  if (!serves || outcome != OUTCOME_OK) lose_guard(bench);
+  return up + down > 0;
+}
+
+void fetch_bench_open_guard(struct fetch_bench *bench) {
+  struct fetch_bench_source *source = &bench->relays[0];
+  struct link_peer peer = {.suites = 2};
+  memcpy(peer.identity, source->self.identity, IDENTITY_BYTES);
+  memcpy(peer.link_key, source->self.link_public, X25519_BYTES);
+  make_fetch(bench, true);
+  bench->guard_trunk = trunk_new(&bench->pool, link_new_initiator(&bench->self, &peer, LINK_FROM_CLIENT, &bench->random), (struct id){1, 1}, 1, 0);
+  bench->guard = (struct fetch_bench_connection){.used = true, .source = source};
+  bench->guard.trunk = trunk_new(&bench->servers, link_new_responder(&source->self, &bench->random), (struct id){2, 1}, 1, 0);
+  cr_assert(bench->guard_trunk && bench->guard.trunk);
+  for (int i = 0; i < 8; i++) pump_guard(bench);
+  cr_assert_eq(link_state(trunk_link(bench->guard_trunk)), LINK_OPEN);
+}
+
 static void turn(struct fetch_bench *bench) {
   if (fetch_deadline(bench->fetch) <= bench->now) fetch_tick(bench->fetch, bench->now);
+  if (fetch_wants_guard(bench->fetch)) fetch_use_guard(bench->fetch, bench->now, bench->guard_trunk, bench->relays[0].self.identity);
   for (bool moved = true; moved;) {
-    moved = false;
+    moved = pump_guard(bench);
     take_effects(bench);
     while (fetch_work(bench->fetch, bench->now)) continue;
     for (int i = 0; i < BENCH_CONNECTIONS; i++)

@@ -19,6 +19,7 @@ enum conduct {
   CONDUCT_BAD_DIFF, /* its diffs yield something else */
   CONDUCT_STALE,    /* has nothing newer */
   CONDUCT_OLD,      /* hands out the epoch before the asker's */
+  CONDUCT_NEXT,     /* hands out the epoch after the asker's, though there are newer ones */
   CONDUCT_CUT,      /* half the document */
   CONDUCT_GARBAGE,  /* not zstd at all */
   CONDUCT_FORGED,   /* signed by too few */
@@ -68,6 +69,8 @@ struct fetch_bench {
   uint64_t newest;                        /* the epoch that is handed out */
   struct consensus_archive archive;       /* up to it */
   struct fetch_bench_connection connections[BENCH_CONNECTIONS];
+  struct fetch_bench_connection guard; /* relay 0's end of the client's link to it */
+  struct trunk *guard_trunk;           /* the client's; NULL: there is none */
   struct memory_budget budget;
   struct cell_pool *cells;
   struct trunk_pool pool, servers;
@@ -91,6 +94,8 @@ struct date fetch_bench_date(const struct fetch_bench *); /* the true one */
 void fetch_bench_set_clock(struct fetch_bench *, int64_t skew_ms);
 /* Starts with this epoch from disk; 0: none. */
 void fetch_bench_start(struct fetch_bench *, uint64_t epoch);
+/* Before the start: the client has a guard, relay 0, and a link to it that is open. */
+void fetch_bench_open_guard(struct fetch_bench *);
 /* Epochs up to this one are decided now. */
 void fetch_bench_decide(struct fetch_bench *, uint64_t epoch);
 /* Serial 2 starts at this epoch, with another expiry date. */
