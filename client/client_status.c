@@ -79,6 +79,7 @@ void client_status(const struct client *client, instant now, struct status *ret)
     status_add_text(ret, "warning", text);
   }
   if (consensus != NULL) status_add_expiry(ret, "consensus", consensus_header(consensus)->valid_until);
+  if (client->guards.count > 0) status_add_expiry(ret, "guard", client->guards.guards[0].expires);
   status_add_expiry(ret, "network file", network_chain_newest(client->config.networks)->expires);
   add_figures(client, ret);
 }

@@ -12,7 +12,7 @@ static uint32_t steps_passed(struct date expires, struct date now) {
 }
 
 /* [OUT-7] */
-void expiry_warn(struct expiry_warning *warning, const struct trace *trace, const char *what, struct date expires, struct date now,
+void expiry_warn(struct expiry_warning *warning, const struct trace *trace, const char *what, uint32_t first_days, struct date expires, struct date now,
                  const char *advice) {
   char text[DATE_TEXT_BYTES];
   uint32_t passed = steps_passed(expires, now);
@@ -20,6 +20,7 @@ void expiry_warn(struct expiry_warning *warning, const struct trace *trace, cons
   if (is_new) *warning = (struct expiry_warning){true, expires, 0};
   if (passed <= warning->told) return;
   warning->told = passed;
+  if (STEP_DAYS[passed - 1] > first_days) return;
   date_format(expires, text);
   trace_write(trace, passed == STEPS ? TRACE_ERROR : TRACE_WARNING, "expiry", "the %s %s %s: %s", what, passed == STEPS ? "expired on" : "expires on",
               text, advice);

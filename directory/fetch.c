@@ -79,7 +79,7 @@ static void plan_get(struct fetch *fetch, instant now) {
 /* Once for every consensus is often enough. */
 static void warn_of_expiry(struct fetch *fetch, instant now) {
   if (!fetch->has_clock) return;
-  expiry_warn(&fetch->network_expiry, fetch->config.trace, "network file", newest(fetch)->expires, wall_clock_date(&fetch->clock, now),
+  expiry_warn(&fetch->network_expiry, fetch->config.trace, "network file", 30, newest(fetch)->expires, wall_clock_date(&fetch->clock, now),
               "its authorities can make and sign the next serial: tunic-network authority renew");
 }
 

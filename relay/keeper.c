@@ -331,6 +331,8 @@ static void verb_status(const void *self, instant now, struct status *ret) {
   fetch_add_status(keeper->fetch, now, ret);
   listing_add_status(keeper, now, ret);
   status_add_text(ret, "nickname", keeper->config.descriptor->nickname);
+  bool has_run_out = keeper->publish_at != 0 && date_compare(wall_clock_date(&keeper->clock, now), keeper->signing_expires) >= 0;
+  if (has_run_out) status_add_text(ret, "warning", "the signing key has run out: nothing can be published. tunic-relay --new-signing-key makes the next one");
   status_add_expiry(ret, "network file", network_chain_newest(keeper->config.networks)->expires);
   status_add_expiry(ret, "signing key", keeper->signing_expires);
   if (consensus == NULL) return;

@@ -5,6 +5,7 @@
 #ifndef TUNIC_RELAY_KEEPER_INTERNAL_H
 #define TUNIC_RELAY_KEEPER_INTERNAL_H
 
+#include "directory/expiry.h"
 #include "protocol/effect_queue.h"
 #include "protocol/index_map.h"
 #include "protocol/limits.h"
@@ -31,6 +32,7 @@ struct keeper {
   struct id keys_write;        /* the onion keys' file is being written: not yet used */
   instant publish_at;          /* at the latest */
   struct date signing_expires; /* of the newest certificate */
+  struct expiry_warning signing_warning;
   uint64_t last_sequence;
   uint32_t shown_first, shown_last; /* serials of the network files that shards show; 0: none */
   bool listed, stopping, keys_sent, publish_due;

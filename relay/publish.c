@@ -6,7 +6,9 @@
 #define PUBLISH_EVERY (16 * HOURS)
 #define EXPIRED_RETRY_AFTER (1 * HOURS)
 
-enum { DAY_MS = 24 * 60 * 60 * 1000, WARNING_DAYS = 7 };
+#define LOOK_AT_KEY_EVERY (1 * HOURS)
+
+enum { WARNING_DAYS = 7 };
 static_assert(PUBLISH_EVERY / MILLISECONDS * 2 < DESCRIPTOR_AGE_MOST_MS, "a descriptor is replaced well before it is too old");
 
 static void try_again_at(struct keeper *keeper, instant at) {
@@ -84,14 +86,15 @@ static bool certify(struct keeper *keeper, struct descriptor *descriptor) {
     descriptor_certify(descriptor, identity->bytes);
   }
   keeper->signing_expires = descriptor->signing_expires;
-  int64_t left = descriptor->signing_expires.milliseconds - descriptor->published.milliseconds;
-  if (left <= 0)
-    trace_write(keeper->config.trace, TRACE_ERROR, "keeper", "the signing key has run out: nothing can be published. Make a new one with "
-                                                             "`tunic-relay --new-signing-key` where the identity is");
-  else if (left < WARNING_DAYS * (int64_t)DAY_MS)
-    trace_write(keeper->config.trace, TRACE_WARNING, "keeper", "the signing key runs out in %u days: make a new one with "
-                                                               "`tunic-relay --new-signing-key` where the identity is", (unsigned)(left / DAY_MS));
-  return left > 0;
+  return date_compare(descriptor->published, descriptor->signing_expires) < 0;
+}
+
+/* [OUT-7] A month is soon over, and only a person can bring the next one. */
+static void warn_of_expiry(struct keeper *keeper, instant now) {
+  if (keeper->config.identity_seed != NULL) return;
+  expiry_warn(&keeper->signing_warning, keeper->config.trace, "signing key", WARNING_DAYS, keeper->signing_expires, wall_clock_date(&keeper->clock, now),
+              "then nothing can be published. Where the identity is kept: tunic-relay --new-signing-key --network FILE --data DIR; carry secret-signing "
+              "and signing-certificate from there to this relay's folder, and start it anew");
 }
 
 static bool publish(struct keeper *keeper, instant now) {
@@ -116,6 +119,7 @@ static bool publish(struct keeper *keeper, instant now) {
 }
 
 void publish_check(struct keeper *keeper, instant now) {
+  warn_of_expiry(keeper, now);
   if (!id_is_none(keeper->keys_write) || keeper->stopping) return;
   uint8_t generation = current_generation(keeper, now);
   bool is_new = keeper->keys->count == 0 || keeper->keys->keys[0].generation != generation;
@@ -129,6 +133,7 @@ void publish_check(struct keeper *keeper, instant now) {
   if (keeper->publish_due) keeper->publish_due = !publish(keeper, now);
   bool expired = date_compare(wall_clock_date(&keeper->clock, now), keeper->signing_expires) >= 0;
   instant at = instant_earlier(next_rotation(keeper, now), keeper->publish_at);
+  if (keeper->config.identity_seed == NULL) at = instant_earlier(at, instant_after(now, LOOK_AT_KEY_EVERY));
   if (keeper->publish_due) at = instant_after(now, expired ? EXPIRED_RETRY_AFTER : RETRY_AFTER);
   try_again_at(keeper, at);
 }

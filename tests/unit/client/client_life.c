@@ -52,7 +52,7 @@ Test(client_life, says_how_far_it_is) {
   cr_expect_eq(status.stage, status.stages);
   cr_expect_eq(status.text_count, 1);
   cr_expect_str_eq(status.texts[0].name, "path");
-  cr_expect_eq(status.expiry_count, 2);
+  cr_expect_eq(status.expiry_count, 3);
   for (uint32_t i = 0; i < network.relay_count; i++) sim_set_cut(network.relays[i].host, true);
   sim_cut_connections(network.client_host, NULL);
   run_for(20 * SECONDS);

@@ -1,6 +1,7 @@
 #include "directory/network_file.h"
 #include "protocol/limits.h"
 #include "protocol/memory_budget.h"
+#include "protocol/status.h"
 #include "relay/keeper.h"
 #include "tests/unit/seed.h"
 
@@ -33,7 +34,7 @@ static struct wall_clock world_clock(void) {
 
 static void count_line(void *context, enum trace_level level, const char *area, const char *text) {
   (void)context;
-  if (strcmp(area, "keeper") != 0 || strstr(text, "signing key") == NULL) return;
+  if (strcmp(area, "expiry") != 0 || strstr(text, "signing key") == NULL) return;
   world.warnings += level == TRACE_WARNING;
   world.errors += level == TRACE_ERROR;
 }
@@ -166,18 +167,33 @@ Test(publish, a_relay_with_its_identity_is_never_too_old) {
   world_wipe();
 }
 
-Test(publish, a_relay_without_its_identity_warns_for_a_week_and_stops_when_its_key_ran_out) {
+static const char *status_text(const char *name) {
+  static struct status status;
+  world.machine.verbs->status(world.machine.self, world.now, &status);
+  for (uint32_t i = 0; i < status.text_count; i++)
+    if (strcmp(status.texts[i].name, name) == 0) return status.texts[i].value;
+  return "";
+}
+
+Test(publish, a_relay_without_its_identity_warns_7_and_1_days_before_and_stops_when_its_key_ran_out) {
   world_init("offline", 20);
   live(12);
   cr_expect_eq(world.warnings, 0);
-  live(7);
-  cr_expect_geq(world.warnings, 6);
+  live(2);
+  cr_expect_eq(world.warnings, 1);
+  live(4);
+  cr_expect_eq(world.warnings, 1);
+  live(1);
+  cr_expect_eq(world.warnings, 2);
   cr_expect_eq(world.errors, 0);
+  cr_expect_str_eq(status_text("warning"), "");
   live(2);
   uint32_t published = world.published;
-  cr_expect_gt(world.errors, 0);
-  live(1);
+  cr_expect_eq(world.errors, 1);
+  live(2);
   cr_expect_eq(world.published, published);
-  cr_expect_leq(world.errors, 72, "not a line every few seconds");
+  cr_expect_eq(world.warnings, 2);
+  cr_expect_eq(world.errors, 1, "not a line every hour");
+  cr_expect_eq(strncmp(status_text("warning"), "the signing key has run out", 27), 0);
   world_wipe();
 }
