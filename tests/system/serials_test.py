@@ -1,7 +1,9 @@
 #!/usr/bin/env -S python3 -B
-"""A network that runs gets one more authority, at a name instead of an address, while transfers go on. The last line is
-`N passed, M failed`."""
+"""A network that runs gets one more authority, at a name instead of an address, while transfers go on; a client that was away
+follows although no authority answers. The last line is `N passed, M failed`."""
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -26,8 +28,8 @@ def figure(net, node, name):
     return net.status(node).get("figures", {}).get(name)
 
 
-def echo(net, port):
-    with connect(net.socks, "127.0.0.1", port) as connection:
+def echo(net, port, socks=None):
+    with connect(socks or net.socks, "127.0.0.1", port) as connection:
         connection.sendall(b"x" * 5000)
         assert receive_exactly(connection, 5000) == b"x" * 5000
 
@@ -62,10 +64,41 @@ def start_relay(net, name, port):
           "--nickname", name, "--address", "127.0.0.1", "--port", port)
 
 
+def keep_for_later(net):
+    """What a client that goes away now has on disk."""
+    later = os.path.join(net.folder, "c2")
+    os.mkdir(later, 0o700)
+    shutil.copy(os.path.join(net.folder, "c1", "consensus"), later)
+
+
+def signal_authorities(net, number):
+    for name, pid in net.pids().items():
+        if name.startswith("a"):
+            os.kill(pid, number)
+    net.restarted[0].send_signal(number)  # a5, which `up` does not know
+
+
+def expect_moved_by_mirrors(net, server_port, socks_port, epoch):
+    """[NET-13] Every authority stands still: what the client that was away learns, it learns from relays."""
+    wait_until(lambda: all(figure(net, name, "epoch") >= epoch for name in ("r1", "r2", "r3", "x1")), 15, "relays hold what five decided")
+    signal_authorities(net, signal.SIGSTOP)
+    try:
+        start(net, "c2", "tunic", "run", "--network", os.path.join(net.folder, "network"), "--data", os.path.join(net.folder, "c2"),
+              "--socks", f"127.0.0.1:{socks_port}")
+        wait_until(lambda: figure(net, "c2", "newest_serial") == 2, 20, "the client moves over")
+        wait_until(lambda: net.status("c2").get("ready"), 20, "it is ready")
+        assert figure(net, "c2", "fetches_from_guard") >= 1, net.status("c2")
+        assert figure(net, "c2", "fetches_from_authorities") == 0, net.status("c2")
+        echo(net, server_port, socks_port)
+    finally:
+        signal_authorities(net, signal.SIGCONT)
+
+
 def test_an_authority_is_added(net):
-    folder, port = os.path.join(net.folder, "a5"), free_ports(3)
+    folder, port = os.path.join(net.folder, "a5"), free_ports(4)
     with Server(Echoer) as server:
         echo(net, server.port)
+        keep_for_later(net)
         epoch = figure(net, "a1", "epoch")
         new = make_next(net, folder, port, epoch + 2)
         said(authority("install", "--network", new, "--data", os.path.join(net.folder, "a1")))
@@ -78,6 +111,7 @@ def test_an_authority_is_added(net):
         assert all(figure(net, name, "serial") == 2 for name in ("a1", "a2", "a3", "a4", "a5"))
         wait_until(lambda: figure(net, "r1", "authorities_that_took_the_descriptor") == 5, 12, "a5 is found by its name")
         echo(net, server.port)
+        expect_moved_by_mirrors(net, server.port, port + 3, epoch + 2)
 
 
 def main():
