@@ -21,6 +21,20 @@ static void read_path(const json_t *texts, char ret[NODE_TEXT_BYTES]) {
   }
 }
 
+/* [OUT-7] Consensuses, guards and the certificates of a relay that has its identity are replaced without anybody's help, in time. */
+static void read_expiries(const json_t *expiries, char ret[NODE_TEXT_BYTES]) {
+  static const struct { const char *name; int64_t days; } RENEWED_BY_PEOPLE[] = {{"network file", 30}, {"signing key", 7}};
+  struct date now = loop_wall_clock(loop_now()).date, soonest = {INT64_MAX};
+  for (size_t i = 0; i < sizeof RENEWED_BY_PEOPLE / sizeof RENEWED_BY_PEOPLE[0]; i++) {
+    struct date date;
+    const char *name = RENEWED_BY_PEOPLE[i].name, *text = json_string_value(json_object_get(expiries, name));
+    if (text == NULL || !date_parse(text, strlen(text), &date) || date_compare(date, soonest) >= 0) continue;
+    if (date_compare(date, date_after(now, RENEWED_BY_PEOPLE[i].days * 24 * 60 * 60 * 1000)) > 0) continue;
+    soonest = date;
+    snprintf(ret, NODE_TEXT_BYTES, "the %s %s on %s", name, date_compare(date, now) < 0 ? "expired" : "expires", text);
+  }
+}
+
 static void read_answer(const json_t *answer, struct node_state *ret) {
   const char *cause = json_string_value(json_object_get(json_object_get(answer, "cause"), "name"));
   ret->answers = true;
@@ -30,6 +44,7 @@ static void read_answer(const json_t *answer, struct node_state *ret) {
   ret->stages = (uint32_t)json_integer_value(json_object_get(answer, "stages"));
   copy_text(ret->stage_text, json_object_get(answer, "stage_text"));
   read_path(json_object_get(answer, "texts"), ret->path);
+  read_expiries(json_object_get(answer, "expiries"), ret->soon);
 }
 
 void node_state_ask(const char *folder, const char *name, struct node_state *ret) {

@@ -18,6 +18,7 @@ struct node_state {
   uint32_t stage, stages;
   char stage_text[NODE_TEXT_BYTES];
   char path[NODE_TEXT_BYTES]; /* a client's circuit; else "" */
+  char soon[NODE_TEXT_BYTES]; /* what a person must renew soon, and when it runs out; else "" */
 };
 
 void node_state_ask(const char *folder, const char *name, struct node_state *ret);

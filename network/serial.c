@@ -277,10 +277,12 @@ enum outcome serial_show(const char *path, const char *previous_path, struct com
 /* ---- handing it in ---- */
 
 /* What the node says of its newest serial; 0: nothing. */
-static json_int_t newest_serial(struct control_client *client, instant until, struct complaint *complaint) {
+static json_int_t newest_serial(struct control_client *client, instant until, bool *ret_split, struct complaint *complaint) {
   json_t *answer;
   if (control_client_ask(client, "status", until, &answer, complaint) != OUTCOME_OK) return 0;
   json_int_t serial = json_integer_value(json_object_get(json_object_get(answer, "figures"), "newest_serial"));
+  const char *cause = json_string_value(json_object_get(json_object_get(answer, "cause"), "name"));
+  *ret_split = cause != NULL && strcmp(cause, outcome_name(OUTCOME_DIRECTORY_SPLIT)) == 0;
   json_decref(answer);
   return serial;
 }
@@ -299,7 +301,8 @@ static enum outcome hand_in(const char *data_path, uint32_t serial, struct compl
     json_decref(answer);
   }
   json_int_t newest = 0;
-  while (outcome == OUTCOME_OK && (newest = newest_serial(client, until, complaint)) < (json_int_t)serial) {
+  bool is_split = false;
+  while (outcome == OUTCOME_OK && (newest = newest_serial(client, until, &is_split, complaint)) < (json_int_t)serial) {
     if (newest == 0 || loop_now() >= until) {
       complain(complaint, "The authority did not take serial %u: its log says why.", serial);
       outcome = OUTCOME_BAD_SETTING;
@@ -307,7 +310,9 @@ static enum outcome hand_in(const char *data_path, uint32_t serial, struct compl
     interrupt_wait(-1, -1, false, LOOK_EVERY_MS);
   }
   control_client_close(client);
-  return outcome;
+  if (outcome != OUTCOME_OK || !is_split) return outcome;
+  complain(complaint, "The authority in %s has stopped: it was given two files of one serial, or two consensuses of one epoch. Its status and its log say which.", data_path);
+  return OUTCOME_DIRECTORY_SPLIT;
 }
 
 enum outcome serial_install(const char *path, const char *data_path, struct complaint *complaint) {

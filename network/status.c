@@ -27,6 +27,7 @@ static enum outcome show_process(const char *folder, const struct process *proce
   if (state.ready) printf("%s\n", state.path);
   else if (state.answers) printf("%s (%u of %u: %s)\n", outcome_name(state.cause), state.stage, state.stages, state.stage_text);
   else printf("%s\n", outcome_name(state.cause));
+  if (state.soon[0] != 0) printf("%-12s %s\n", "", state.soon);
   return state.ready ? OUTCOME_OK : state.cause;
 }
 
