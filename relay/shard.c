@@ -149,12 +149,19 @@ static size_t verb_room(const void *self, struct id id) {
   return link_needs_work(link) || link_state(link) == LINK_AWAITING_ADMISSION ? 0 : SIZE_MAX;
 }
 
+/* Told soon after something happened: a relay with nothing to do does not wake. */
+static void plan_figures(struct shard *shard, instant now) {
+  if (shard->figures_timer.position == 0)
+    timer_heap_set(&shard->timers, &shard->figures_timer, TIMER_FIGURES, ID_NONE, instant_after(now, FIGURES_INTERVAL));
+}
+
 static enum outcome verb_receive(void *self, instant now, struct id id, uint8_t *in, size_t len, size_t *ret_used) {
   struct shard *shard = self;
   struct shard_connection *connection = shard_connection(shard, id);
   enum outcome outcome = OUTCOME_OK;
   *ret_used = len;
   if (connection == NULL) return OUTCOME_NOT_FOUND;
+  plan_figures(shard, now);
   if (connection->stream != NULL) exit_stream_receive(shard, connection->stream, now, in, len);
   else outcome = neighbour_receive(shard, connection->neighbour, now, in, len, ret_used);
   shard_sweep(shard, now);
@@ -219,11 +226,7 @@ static void connection_event(struct shard *shard, instant now, const struct even
 static void verb_event(void *self, instant now, const struct event *event) {
   struct shard *shard = self;
   switch (event->kind) {
-  case EVENT_CLOCK:
-    shard->clock = event->clock;
-    if (shard->figures_timer.position == 0)
-      timer_heap_set(&shard->timers, &shard->figures_timer, TIMER_FIGURES, ID_NONE, instant_after(now, FIGURES_INTERVAL));
-    break;
+  case EVENT_CLOCK: shard->clock = event->clock; break;
   case EVENT_MESSAGE: take_message(shard, &event->message); break;
   case EVENT_STOP: stop(shard); break;
   case EVENT_CONNECTED:
@@ -232,6 +235,7 @@ static void verb_event(void *self, instant now, const struct event *event) {
   case EVENT_CLOSED: connection_event(shard, now, event); break;
   case EVENT_WRITTEN: break; /* shards write no files */
   }
+  plan_figures(shard, now);
   shard_sweep(shard, now);
 }
 
@@ -253,16 +257,17 @@ static instant verb_deadline(const void *self) {
 }
 
 static void send_figures(struct shard *shard, instant now) {
-  struct shard_figures *figures = malloc(sizeof *figures);
-  timer_heap_set(&shard->timers, &shard->figures_timer, TIMER_FIGURES, ID_NONE, instant_after(now, FIGURES_INTERVAL));
-  if (figures == NULL) return;
   shard->figures.circuits = id_table_count(&shard->hops);
   shard->figures.cells_received = shard->trunks.cells_received;
   shard->figures.cells_sent = shard->trunks.cells_sent;
   shard->figures.bytes_sent = shard->trunks.bytes_sent;
   shard->figures.pool_used = cell_pool_used(shard->cells);
   shard->figures.pool_limit = cell_pool_limit(shard->cells);
-  *figures = shard->figures;
+  if (memcmp(&shard->figures, &shard->told, sizeof shard->told) == 0) return;
+  plan_figures(shard, now);
+  struct shard_figures *figures = malloc(sizeof *figures);
+  if (figures == NULL) return;
+  *figures = shard->told = shard->figures;
   struct effect effect = {.kind = EFFECT_MESSAGE, .to = 0, .message = {.kind = KEEPER_FIGURES, .object = figures}};
   shard_effect(shard, &effect);
 }
@@ -270,8 +275,10 @@ static void send_figures(struct shard *shard, instant now) {
 static void verb_tick(void *self, instant now) {
   struct shard *shard = self;
   struct timer *timer;
+  if (trunk_pool_deadline(&shard->trunks) <= now) plan_figures(shard, now);
   trunk_pool_tick(&shard->trunks, now);
   while ((timer = timer_heap_expired(&shard->timers, now)) != NULL) {
+    if (timer->kind != TIMER_FIGURES) plan_figures(shard, now);
     if (timer->kind == TIMER_FIGURES) {
       send_figures(shard, now);
     } else if (timer->kind == TIMER_HOP) {

@@ -96,7 +96,7 @@ struct shard {
   uint32_t next_number;
   bool work_turn, stopping;
   instant may_complain; /* KEEPER_UNKNOWN_RELAY: at most once a second */
-  struct shard_figures figures;
+  struct shard_figures figures, told; /* told: to the keeper, last */
 };
 
 /* shard.c */
