@@ -164,13 +164,13 @@ static bool rule_enter(struct agreement *m, instant now) {
 
 /* Proposals */
 
-/* [AGREE-16] The newest held vote of everyone who is not accused. Returns how many such authors there are. */
-static uint32_t gather_votes(const struct agreement *m, struct agreement_vector *ret) {
+/* [AGREE-16] The newest held vote of everyone, or of everyone who is not accused. Returns how many such authors there are. */
+static uint32_t gather_votes(const struct agreement *m, bool with_accused, struct agreement_vector *ret) {
   uint32_t authors = 0;
   ret->count = 0;
   for (uint32_t i = 0; i < m->members.n; i++) {
     const struct heard_vote *heard = &m->votes[i];
-    if (agreement_is_accused(m, (uint8_t)i)) continue;
+    if (!with_accused && agreement_is_accused(m, (uint8_t)i)) continue;
     authors++;
     if (heard->present && holds(m, &heard->vote)) ret->votes[ret->count++] = heard->vote;
   }
@@ -178,8 +178,10 @@ static uint32_t gather_votes(const struct agreement *m, struct agreement_vector 
 }
 
 static bool choose_freely(struct agreement *m, instant now, struct agreement_message *message, struct agreement_result *ret) {
-  uint32_t authors = gather_votes(m, &message->vector);
-  if (message->vector.count < m->members.n - m->members.f) return false;
+  uint32_t least = m->members.n - m->members.f, authors = gather_votes(m, false, &message->vector);
+  /* [AGREE-25] Better the vote of somebody who lied once than none at all. */
+  if (message->vector.count < least) authors = gather_votes(m, true, &message->vector);
+  if (message->vector.count < least) return false;
   if (message->vector.count < authors && !m->is_late) {
     /* [AGREE-16] n - f are enough, but who is merely slow gets a moment from there. */
     if (m->propose_at == INSTANT_NEVER) m->propose_at = instant_after(now, m->timing.view_first / 4);
@@ -193,6 +195,12 @@ static bool choose_freely(struct agreement *m, instant now, struct agreement_mes
   }
   m->has_refused = true;
   memcpy(m->refused_vector, message->choice.vector, DIGEST_BYTES);
+  return false;
+}
+
+static bool names_author(const struct agreement_vector *vector, uint8_t author) {
+  for (uint32_t i = 0; i < vector->count; i++)
+    if (vector->votes[i].author == author) return true;
   return false;
 }
 
@@ -213,7 +221,8 @@ static bool rule_propose(struct agreement *m, instant now) {
     return false;
   }
   for (uint32_t i = 0; i < ballot->faults.count; i++) {
-    if (agreement_is_accused(m, ballot->faults.list[i].author)) message.faults.list[message.faults.count++] = ballot->faults.list[i];
+    uint8_t author = ballot->faults.list[i].author;
+    if (agreement_is_accused(m, author) && !(is_free && names_author(&message.vector, author))) message.faults.list[message.faults.count++] = ballot->faults.list[i];
   }
   m->ballot.proposed_next = view + 1;
   agreement_ballot_changed(m);

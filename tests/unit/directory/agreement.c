@@ -350,6 +350,22 @@ Test(agreement, two_votes_of_one_round_are_a_proof_for_24_epochs) {
   bench_wipe(&bench);
 }
 
+Test(agreement, who_lied_once_is_named_where_too_few_others_vote) {
+  struct bench bench;
+  bench_open(&bench, 4, 1);
+  vote_another_way(&bench, 3, 0);
+  vote_another_way(&bench, 3, 1);
+  bench_say_vote(&bench, 0);
+  cr_assert_null(bench_sent(&bench, AGREEMENT_PROPOSE, 1), "the fourth has a moment");
+  bench_run(&bench, bench.now + bench.config.timing.view_first / 4);
+  const struct agreement_message *proposal = bench_sent(&bench, AGREEMENT_PROPOSE, 1);
+  cr_assert_not_null(proposal, "an authority that is gone and one that lied a day ago must not stop the network");
+  cr_assert_eq(proposal->vector.count, 3);
+  cr_assert_eq(proposal->vector.votes[2].author, 3);
+  cr_assert_eq(proposal->faults.count, 0, "others would refuse a proposal that accuses whom it names");
+  bench_wipe(&bench);
+}
+
 Test(agreement, signatures_of_two_views_decide_nothing) {
   struct bench bench;
   bench_open(&bench, 4, 0);
