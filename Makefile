@@ -76,7 +76,7 @@ $(PROGRAMS):
 unit-protocol_LDFLAGS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc,--wrap=free
 UNIT_FOLDERS := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard tests/unit/*/*.c)))))
 # Tests of several nodes at once run them in the simulator.
-UNIT_client_SOURCES := $(addprefix tests/sim/,apps.c sim.c sim_turn.c sim_wire.c)
+UNIT_client_SOURCES := $(addprefix tests/sim/,apps.c sim.c sim_queue.c sim_turn.c sim_wire.c)
 UNIT_relay_SOURCES := tests/unit/client/sample_relays.c
 define unit_program
 $(BUILD)/tests/unit-$(1): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/unit/$(1)/*.c) $(UNIT_$(1)_SOURCES)) $(LIBRARY)
@@ -116,15 +116,15 @@ fuzz-%:
 	  build-fuzz/corpus/$* $(wildcard tests/fuzz/corpus/$*)
 
 # One script for both drivers: io/driver on loopback and the simulator.
-CONFORMANCE_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/sim/conformance*.c) $(addprefix tests/sim/,sim.c sim_turn.c sim_wire.c))
+CONFORMANCE_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/sim/conformance*.c) $(addprefix tests/sim/,sim.c sim_queue.c sim_turn.c sim_wire.c))
 $(BUILD)/tests/sim/conformance_loopback.o: ALL_CFLAGS += -D_GNU_SOURCE
 $(BUILD)/tests/conformance: $(CONFORMANCE_OBJECTS) $(LIBRARY)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 TEST_PROGRAMS += $(BUILD)/tests/conformance
 SANITIZED_TESTS += conformance
 # Simulated networks: scenarios, and one from its seed: make sim SEED=7
-SIM_OBJECTS := $(patsubst %,$(BUILD)/tests/sim/%.o,apps network sim sim_turn sim_wire)
-SCENARIO_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/sim/scenario*.c tests/sim/directory_watch.c tests/sim/flooder.c))
+SIM_OBJECTS := $(patsubst %,$(BUILD)/tests/sim/%.o,apps network sim sim_queue sim_turn sim_wire)
+SCENARIO_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/sim/scenarios_days%,$(wildcard tests/sim/scenario*.c) tests/sim/directory_watch.c tests/sim/flooder.c))
 SEED ?= 1
 .PHONY: sim
 sim: $(BUILD)/tests/sim/run

@@ -55,7 +55,7 @@ static bool is_going_back(const struct watched_node *seen, const struct node *no
 bool directory_watch_node(struct directory_watch *watch, const struct node *node) {
   const void *machine = node->host->machines[0].self;
   const struct consensus *consensus = node_consensus(node);
-  struct watched_node *seen = &watch->nodes[node->host->address.bytes[2]];
+  struct watched_node *seen = &watch->nodes[node->host->number];
   if (consensus == NULL) {
     if (seen->machine == machine && seen->consensus != NULL) return fault(watch, node, "the consensus is gone", seen->epoch);
     seen->machine = machine;

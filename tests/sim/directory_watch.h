@@ -12,10 +12,12 @@ struct watched_epoch { bool seen; uint8_t digest[DIGEST_BYTES], previous[DIGEST_
 /* One node's newest; `consensus` only tells whether it is another object than last time. */
 struct watched_node { const void *machine; const struct consensus *consensus; uint64_t epoch; };
 
+enum { WATCHED_NODES_MAX = 1024 };
+
 struct directory_watch {
   struct watched_epoch *epochs;
   size_t epoch_count;
-  struct watched_node nodes[256]; /* by the host's number */
+  struct watched_node nodes[WATCHED_NODES_MAX]; /* by the host's number */
   uint64_t newest;
   char fault[160]; /* "": none */
 };

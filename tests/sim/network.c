@@ -30,6 +30,10 @@ static void make_keys(struct node *node) {
   if (aead_suite_has_hardware(AEAD_AES256_GCM)) node->self.suites |= 1 << AEAD_AES256_GCM;
 }
 
+static struct address public_address(uint32_t number) {
+  return (struct address){.family = ADDRESS_IPV4, .bytes = {(uint8_t)(20 + (number >> 8)), (uint8_t)number, 1, 1}};
+}
+
 struct node *network_add_node(struct network *network, enum node_role role, const char *prefix, uint32_t index) {
   struct node *node = calloc(1, sizeof *node);
   char name[SIM_NAME_BYTES];
@@ -44,6 +48,7 @@ struct node *network_add_node(struct network *network, enum node_role role, cons
   memory_budget_init(&node->budget, SIZE_MAX / 2);
   node->host = sim_add_host(&network->sim, name, network->options.delay);
   node->host->bytes_per_s = network->options.bytes_per_s;
+  if (network->options.is_public) node->host->address = public_address(node->host->number);
   node->host->owner = node;
   list_append(&network->nodes, &node->list);
   make_keys(node);
@@ -55,7 +60,7 @@ static void fill_file(struct network *network) {
   snprintf(file->name, sizeof file->name, "simulated");
   random_bytes(&network->sim.random, file->id, sizeof file->id);
   file->serial = 1;
-  file->is_lab = true;
+  file->is_lab = !network->options.is_public;
   file->created = (struct date){network->sim.wall_ms_at_zero};
   file->expires = (struct date){network->sim.wall_ms_at_zero + INT64_C(10) * 365 * 86400 * 1000};
   network_timing_lab(&file->timing);
@@ -285,6 +290,7 @@ void network_init(struct network *network, uint64_t seed, const struct network_o
   memset(network, 0, sizeof *network);
   if (!crypto_start()) abort();
   sim_init(&network->sim, seed);
+  network->sim.wall_ms_at_zero += options->later_ms;
   network->options = *options;
   list_init(&network->nodes);
   network->sim.scenario = network;

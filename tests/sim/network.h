@@ -1,5 +1,5 @@
 /* A whole network in the simulator: authorities, relays, exits, clients, a web server, applications.
- * Spec: none. Called by scenarios and by `make sim SEED=n`.
+ * Spec: specs/simulator.md. Called by scenarios and by `make sim SEED=n`.
  * Nodes start as the programs start them: from a network file, keys and what their files hold.
  */
 #ifndef TUNIC_TESTS_SIM_NETWORK_H
@@ -41,6 +41,7 @@ struct node {
   struct client *client;
   struct web *web;
   struct fetcher *fetcher;
+  struct liar *liar;              /* an authority that lies (liar.h); NULL: it is honest */
 };
 
 struct network_options {
@@ -50,6 +51,8 @@ struct network_options {
   uint32_t pool_cells;     /* of each relay's shard; 0: 4096 */
   const struct network_timing *timing; /* NULL: a lab's */
   bool is_fast;            /* the fastest ciphers of this machine; otherwise ChaCha20-Poly1305 of libsodium, the same everywhere */
+  bool is_public;          /* no lab: public addresses, each host in a neighbourhood of its own */
+  int64_t later_ms;        /* the wall clocks at the start: so much after 2026-01-01 */
 };
 
 struct network {
@@ -59,6 +62,7 @@ struct network {
   struct document *file_text;
   struct list nodes;
   uint64_t asked; /* how often readiness was asked for */
+  struct witness *witness; /* of what honest authorities say (liar.h); NULL: nobody listens */
 };
 
 /* One more node with keys of its own, not started. */

@@ -15,12 +15,17 @@ struct trial {
   uint64_t seed;
   struct random_stream random; /* the scenario's own draws */
   uint32_t failures;
+  void *own; /* the scenario's */
   bool is_open;
 };
 
+/* seeds 0: runs only when it is named, under one. */
 struct scenario { const char *name; uint32_t seeds; void (*run)(struct trial *); };
 
 extern const struct scenario scenarios_traffic[], scenarios_directory[], scenarios_client[], scenarios_serials[], scenarios_attack[], scenarios_flood[], scenarios_lost[], scenarios_many[];
+/* Those of the program that this is linked to (scenario_list.c, scenarios_days.c); NULL ends them. */
+extern const struct scenario *const scenario_groups[];
+extern const uint32_t scenario_most_s; /* how long a trial may take */
 
 /* A lab's, but its authorities talk less, which is most of what a quiet network costs to simulate. */
 extern const struct network_timing calm_timing;

@@ -21,62 +21,17 @@ void sim_seed(struct sim *sim, uint8_t ret_seed[RANDOM_SEED_BYTES]) {
   random_bytes(&sim->random, ret_seed, RANDOM_SEED_BYTES);
 }
 
-/* ---- the queue: a binary heap by time, then by order of planning ---- */
-
-static bool is_before(const struct sim_event *a, const struct sim_event *b) {
-  return a->at != b->at ? a->at < b->at : a->order < b->order;
-}
-
-void sim_plan(struct sim *sim, struct sim_event event) {
-  if (sim->heap_count == sim->heap_capacity) {
-    sim->heap_capacity = sim->heap_capacity == 0 ? 256 : sim->heap_capacity * 2;
-    sim->heap = realloc(sim->heap, sim->heap_capacity * sizeof *sim->heap);
-    if (sim->heap == NULL) abort();
-  }
-  event.order = sim->order++;
-  event.life = event.host->life;
-  if (event.endpoint != NULL) event.endpoint->references++;
-  size_t at = sim->heap_count++;
-  while (at > 0 && is_before(&event, &sim->heap[(at - 1) / 2])) {
-    sim->heap[at] = sim->heap[(at - 1) / 2];
-    at = (at - 1) / 2;
-  }
-  sim->heap[at] = event;
-}
-
-static struct sim_event take_first(struct sim *sim) {
-  struct sim_event first = sim->heap[0], last = sim->heap[--sim->heap_count];
-  size_t at = 0;
-  for (;;) {
-    size_t child = 2 * at + 1;
-    if (child >= sim->heap_count) break;
-    if (child + 1 < sim->heap_count && is_before(&sim->heap[child + 1], &sim->heap[child])) child++;
-    if (!is_before(&sim->heap[child], &last)) break;
-    sim->heap[at] = sim->heap[child];
-    at = child;
-  }
-  if (sim->heap_count > 0) sim->heap[at] = last;
-  return first;
-}
-
-void sim_plan_turn(struct sim_host *host, uint32_t machine, instant at) {
-  if (at >= host->wakes[machine]) return;
-  host->wakes[machine] = at;
-  sim_plan(host->sim, (struct sim_event){.at = at, .kind = SIM_TURN, .host = host, .machine = machine});
-}
-
 /* ---- hosts ---- */
 
 struct sim_host *sim_add_host(struct sim *sim, const char *name, uint64_t delay) {
   struct sim_host *host = calloc(1, sizeof *host);
-  uint32_t number = 1;
   if (host == NULL) abort();
-  for (struct list_node *node = list_first(&sim->hosts); node != NULL; node = list_after(&sim->hosts, node)) number++;
+  host->number = ++sim->host_count;
   snprintf(host->name, sizeof host->name, "%s", name);
   host->sim = sim;
   host->delay = delay;
   host->write_time = MILLISECONDS;
-  host->address = (struct address){.family = ADDRESS_IPV4, .bytes = {10, (uint8_t)(number >> 8), (uint8_t)number, 1}};
+  host->address = (struct address){.family = ADDRESS_IPV4, .bytes = {10, (uint8_t)(host->number >> 8), (uint8_t)host->number, 1}};
   list_init(&host->files);
   list_init(&host->endpoints);
   list_append(&sim->hosts, &host->node);
@@ -85,7 +40,6 @@ struct sim_host *sim_add_host(struct sim *sim, const char *name, uint64_t delay)
 
 uint32_t sim_add_machine(struct sim_host *host, struct machine machine) {
   host->machines[host->machine_count] = machine;
-  host->wakes[host->machine_count] = INSTANT_NEVER;
   return host->machine_count++;
 }
 
@@ -147,6 +101,7 @@ void sim_kill(struct sim_host *host) {
   host->is_up = false;
   host->life++;
   if (host->on_free != NULL) host->on_free(host);
+  for (uint32_t i = 0; i < host->machine_count; i++) sim_forget_turn(host->sim, &host->wakes[i]);
   host->machine_count = host->listener_count = 0;
   memset(host->machines, 0, sizeof host->machines);
 }
@@ -159,7 +114,7 @@ struct sim_host *sim_find_host(const struct sim *sim, const char *name) {
   return NULL;
 }
 
-static struct sim_file *find_file(const struct sim_host *host, const char *name) {
+struct sim_file *sim_find_file(const struct sim_host *host, const char *name) {
   for (struct list_node *node = list_first(&host->files); node != NULL; node = list_after(&host->files, node)) {
     struct sim_file *file = LIST_OBJECT(node, struct sim_file, node);
     if (strcmp(file->name, name) == 0) return file;
@@ -168,12 +123,12 @@ static struct sim_file *find_file(const struct sim_host *host, const char *name)
 }
 
 const struct document *sim_file(const struct sim_host *host, const char *name) {
-  const struct sim_file *file = find_file(host, name);
+  const struct sim_file *file = sim_find_file(host, name);
   return file == NULL ? NULL : file->bytes;
 }
 
 void sim_put_file(struct sim_host *host, const char *name, struct document *bytes) {
-  struct sim_file *file = find_file(host, name);
+  struct sim_file *file = sim_find_file(host, name);
   if (file == NULL) {
     file = calloc(1, sizeof *file);
     if (file == NULL) abort();
@@ -182,6 +137,18 @@ void sim_put_file(struct sim_host *host, const char *name, struct document *byte
   }
   document_release(file->bytes);
   file->bytes = bytes;
+}
+
+void sim_remove_file(struct sim_host *host, const char *name) {
+  struct sim_file *file = sim_find_file(host, name);
+  if (file == NULL) return;
+  list_leave(&file->node);
+  document_release(file->bytes);
+  free(file);
+}
+
+void sim_call(struct sim_host *host, instant at, void (*call)(struct sim_host *)) {
+  sim_plan(host->sim, (struct sim_event){.at = at, .kind = SIM_CALL, .host = host, .call = call});
 }
 
 static void free_event(struct sim_event *event) {
@@ -201,8 +168,8 @@ void sim_wipe(struct sim *sim) {
   struct list_node *node;
   for (node = list_first(&sim->hosts); node != NULL; node = list_after(&sim->hosts, node))
     if (LIST_OBJECT(node, struct sim_host, node)->is_up) sim_kill(LIST_OBJECT(node, struct sim_host, node));
-  while (sim->heap_count > 0) {
-    struct sim_event event = take_first(sim);
+  struct sim_event event;
+  while (sim_take_next(sim, INSTANT_NEVER, &event)) {
     drop_message(sim, event.event);
     free_event(&event);
   }
@@ -216,7 +183,9 @@ void sim_wipe(struct sim *sim) {
     free(host);
   }
   free(sim->heap);
+  free(sim->wakes);
   sim->heap = NULL;
+  sim->wakes = NULL;
 }
 
 /* ---- running ---- */
@@ -224,8 +193,6 @@ void sim_wipe(struct sim *sim) {
 static void happen(struct sim *sim, struct sim_event *event) {
   switch (event->kind) {
   case SIM_TURN:
-    if (event->machine >= event->host->machine_count || event->host->wakes[event->machine] != event->at) return;
-    event->host->wakes[event->machine] = INSTANT_NEVER;
     if (event->host->is_up && !event->host->exited) turn_run(event->host, event->machine);
     return;
   case SIM_CONNECT: wire_connect_arrives(sim, event->endpoint); return;
@@ -241,12 +208,15 @@ static void happen(struct sim *sim, struct sim_event *event) {
     sim_put_file(event->host, (const char *)event->bytes, event->document);
     event->document = NULL;
     return;
+  case SIM_CALL:
+    if (event->life == event->host->life) event->call(event->host);
+    return;
   }
 }
 
 bool sim_run_until(struct sim *sim, instant until, bool (*condition)(struct sim *, void *), void *context) {
-  while (!sim->broken && sim->heap_count > 0 && sim->heap[0].at <= until) {
-    struct sim_event event = take_first(sim);
+  struct sim_event event;
+  while (!sim->broken && sim_take_next(sim, until, &event)) {
     sim->now = event.at;
     happen(sim, &event);
     bool was_turn = event.kind == SIM_TURN;

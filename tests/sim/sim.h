@@ -1,5 +1,5 @@
 /* The simulator: the shipped machines in one process, virtual time, one seed.
- * Spec: specs/machines.md. Called by scenarios in tests/sim and by unit tests that need several nodes.
+ * Spec: specs/simulator.md, specs/machines.md. Called by scenarios in tests/sim and by unit tests that need several nodes.
  * Does for machines what io/driver does, from an event queue instead of a kernel. Everything is a machine, the web server
  * and the applications too. The same seed gives the same run, to the last byte.
  */
@@ -21,9 +21,13 @@ struct sim_file { struct list_node node; char name[64]; struct document *bytes; 
 
 struct sim_listener { enum connection_kind kind; uint16_t port; uint32_t machine; };
 
+/* The next turn of a machine; `position` in the queue of turns, 0: none is planned. */
+struct sim_wake { struct sim_host *host; uint32_t machine; instant at; uint64_t order; size_t position; };
+
 struct sim_host {
   struct list_node node;
   struct sim *sim;
+  uint32_t number; /* from 1, in the order in which hosts were added */
   char name[SIM_NAME_BYTES];
   struct address address;
   uint64_t delay;        /* one way, from this host to the core */
@@ -31,11 +35,12 @@ struct sim_host {
   int64_t clock_skew_ms;
   uint64_t write_time;   /* from EFFECT_WRITE_FILE to EVENT_WRITTEN; the rename falls in its middle */
   bool is_up, is_cut;    /* cut: nothing passes, connections stand still */
+  uint64_t group, apart; /* one bit of its own, or none; whose bits are in `apart` is cut off from here, and it from them */
   uint32_t life;         /* rises with each kill: what was on its way to a former life is lost */
   bool exited;
   enum outcome exit_outcome;
   struct machine machines[SIM_MACHINES_PER_HOST];
-  instant wakes[SIM_MACHINES_PER_HOST]; /* the turn that is planned; INSTANT_NEVER: none */
+  struct sim_wake wakes[SIM_MACHINES_PER_HOST];
   uint32_t machine_count;
   struct sim_listener listeners[SIM_LISTENERS_PER_HOST];
   uint32_t listener_count;
@@ -53,14 +58,19 @@ struct sim {
   int64_t wall_ms_at_zero;
   struct sim_event *heap;
   size_t heap_count, heap_capacity;
+  struct sim_wake **wakes; /* a heap, too */
+  size_t wake_count, wake_capacity;
   uint64_t order, turns, chunks, bytes;
   uint64_t digest; /* of every chunk that left anyone: when, whose, its bytes; tells one run from another */
   struct list hosts;
+  uint32_t host_count;
   struct trace trace;
   /* Asked after every turn; false fails the run. NULL: nothing. */
   bool (*invariant)(struct sim *, struct sim_host *);
   /* May change bytes on their way (attacks); called for each chunk. NULL: nobody does. */
   void (*tamper)(struct sim *, struct sim_host *from, struct sim_host *to, uint8_t *bytes, size_t len);
+  /* Told of each file that a machine begins to write. NULL: nobody is. */
+  void (*writing)(struct sim_host *, const char *name);
   /* Frees what a message carries that nobody will get. NULL: it is malloc's. */
   void (*drop_message)(const struct machine_message *);
   void *scenario;
@@ -82,7 +92,9 @@ void sim_start(struct sim_host *);
 void sim_kill(struct sim_host *);
 /* The bytes of a file; NULL: none. */
 const struct document *sim_file(const struct sim_host *, const char *name);
+struct sim_file *sim_find_file(const struct sim_host *, const char *name); /* NULL: none */
 void sim_put_file(struct sim_host *, const char *name, struct document *);
+void sim_remove_file(struct sim_host *, const char *name);
 struct sim_host *sim_find_host(const struct sim *, const char *name);
 
 /* Runs until the instant, or until the condition holds (asked after each turn); true if it held. */
@@ -92,6 +104,8 @@ bool sim_run_for(struct sim *, uint64_t duration);
 void sim_poke(struct sim_host *, uint32_t machine);
 /* Delivers an event by hand (EVENT_STOP, EVENT_MESSAGE ...), then gives it a turn. */
 void sim_event(struct sim_host *, uint32_t machine, const struct event *);
+/* Calls at that instant, if the host has not been killed by then. */
+void sim_call(struct sim_host *, instant at, void (*)(struct sim_host *));
 /* Cuts every connection between two hosts (NULL: any). */
 void sim_cut_connections(struct sim_host *, struct sim_host *);
 void sim_set_cut(struct sim_host *, bool cut);

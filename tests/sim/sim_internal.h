@@ -1,4 +1,5 @@
-/* The inside of the simulator, shared by sim.c (time, hosts) and sim_turn.c (a driver's turn) and sim_wire.c (connections).
+/* The inside of the simulator, shared by sim.c (hosts, running), sim_queue.c (what is next), sim_turn.c (a driver's turn) and
+ * sim_wire.c (connections).
  * Spec: specs/machines.md. Called by no one else.
  * Never used by scenarios.
  */
@@ -9,7 +10,7 @@
 
 enum { SIM_SOCKET_BYTES = 256 * 1024, SIM_BUFFER_BYTES = 256 * 1024, SIM_WORK_PER_TURN = 4 };
 
-enum sim_event_kind { SIM_TURN, SIM_CONNECT, SIM_ARRIVE, SIM_ARRIVE_EOF, SIM_ARRIVE_CLOSED, SIM_GIVE_EVENT, SIM_RENAME };
+enum sim_event_kind { SIM_TURN, SIM_CONNECT, SIM_ARRIVE, SIM_ARRIVE_EOF, SIM_ARRIVE_CLOSED, SIM_GIVE_EVENT, SIM_RENAME, SIM_CALL };
 
 /* One end of a connection. */
 struct sim_endpoint {
@@ -41,11 +42,15 @@ struct sim_event {
   uint8_t *bytes;
   size_t len;
   struct event *event;
+  void (*call)(struct sim_host *);
 };
 
-/* What the event points to is the event's from now on. */
+/* sim_queue.c. What the event points to is the event's from now on. */
 void sim_plan(struct sim *, struct sim_event);
 void sim_plan_turn(struct sim_host *, uint32_t machine, instant at);
+void sim_forget_turn(struct sim *, struct sim_wake *);
+/* The first that is not after `until`; false: none. */
+bool sim_take_next(struct sim *, instant until, struct sim_event *ret);
 
 /* sim_wire.c */
 void wire_connect(struct sim_host *, uint32_t machine, const struct effect *);

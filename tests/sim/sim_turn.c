@@ -34,6 +34,7 @@ static void write_file(struct sim_host *host, uint32_t machine, const struct eff
   if (name == NULL) abort();
   memcpy(name, effect->name, len);
   uint64_t after = host->write_time / 2;
+  if (host->sim->writing != NULL) host->sim->writing(host, effect->name);
   sim_plan(host->sim, (struct sim_event){.at = instant_after(host->sim->now, after),
                                          .kind = SIM_RENAME,
                                          .host = host,
@@ -148,8 +149,8 @@ void turn_run(struct sim_host *host, uint32_t machine) {
   take_effects(host, machine);
   transmit_ready(host, machine);
   take_effects(host, machine);
-  bool more = false;
-  for (int i = 0; i < SIM_WORK_PER_TURN; i++) more = m->verbs->work(m->self, sim->now);
+  bool more = true;
+  for (int i = 0; more && i < SIM_WORK_PER_TURN; i++) more = m->verbs->work(m->self, sim->now);
   take_effects(host, machine);
   transmit_ready(host, machine);
   take_effects(host, machine);

@@ -52,9 +52,11 @@ static instant arrival(struct sim_endpoint *from, struct sim_host *to, size_t le
   if (host->bytes_per_s > 0) sent += len * SECONDS / host->bytes_per_s;
   host->up_free = sent;
   instant there = sent + host->delay + to->delay;
-  if (to->down_free > there) there = to->down_free;
-  if (to->bytes_per_s > 0) there += len * SECONDS / to->bytes_per_s;
-  to->down_free = there;
+  if (to->bytes_per_s > 0) {
+    if (to->down_free > there) there = to->down_free;
+    there += len * SECONDS / to->bytes_per_s;
+    to->down_free = there;
+  }
   if (there <= from->last_arrival) there = from->last_arrival + 1;
   from->last_arrival = there;
   return there;
@@ -83,10 +85,15 @@ void wire_connect(struct sim_host *host, uint32_t machine, const struct effect *
   sim_plan(host->sim, (struct sim_event){.at = instant_after(host->sim->now, 2 * delay + 1), .kind = SIM_CONNECT, .host = host, .endpoint = endpoint});
 }
 
+static bool is_apart(const struct sim_endpoint *endpoint) {
+  const struct sim_host *host = endpoint->host, *other = endpoint->other;
+  return host->is_cut || (other != NULL && (other->is_cut || (host->apart & other->group) != 0 || (other->apart & host->group) != 0));
+}
+
 void wire_connect_arrives(struct sim *sim, struct sim_endpoint *endpoint) {
   struct sim_endpoint *peer = endpoint->peer;
   if (endpoint->dead) return;
-  bool cut = endpoint->host->is_cut || (endpoint->other != NULL && endpoint->other->is_cut);
+  bool cut = is_apart(endpoint);
   if (peer == NULL || cut || !peer->host->is_up) {
     if (peer != NULL) {
       peer->peer = NULL;
@@ -126,7 +133,7 @@ static void plan_arrival(struct sim_endpoint *from, enum sim_event_kind kind, ui
 /* The run's digest: not secret, not hostile, only quick and never the same by accident. */
 static void note_chunk(const struct sim_host *host, const uint8_t *bytes, size_t len) {
   struct sim *sim = host->sim;
-  uint64_t digest = sim->digest ^ sim->now ^ (uint64_t)len << 48 ^ (uint64_t)host->address.bytes[2] << 40;
+  uint64_t digest = sim->digest ^ sim->now ^ (uint64_t)len << 48 ^ (uint64_t)host->number << 40;
   for (size_t at = 0; at + 8 <= len; at += 8) {
     uint64_t word;
     memcpy(&word, bytes + at, sizeof word);
@@ -168,7 +175,7 @@ void wire_transmit(struct sim_endpoint *endpoint) {
 
 /* The wire keeps what it has until the cut is over, and tries again four times a second. */
 static bool is_held(struct sim *sim, struct sim_endpoint *endpoint) {
-  bool cut = endpoint->host->is_cut || (endpoint->other != NULL && endpoint->other->is_cut);
+  bool cut = is_apart(endpoint);
   if (endpoint->held_until > sim->now) return true;
   if (cut) endpoint->held_until = sim->now + SECONDS / 4;
   return cut;
