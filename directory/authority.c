@@ -63,6 +63,8 @@ struct authority *authority_new(const struct authority_config *config, instant n
     return NULL;
   }
   authority_save_network(authority);
+  if (config->vote != NULL && authority->network != NULL) relays_remember(authority, now, config->vote);
+  authority->config.vote = NULL;
   return authority;
 }
 

@@ -24,6 +24,7 @@ struct authority_config {
   const uint8_t *ballot;
   size_t ballot_len;
   struct consensus *consensus;               /* from disk; one reference moves in; NULL: none */
+  struct document *vote;                     /* its last one, from disk; NULL: none */
 };
 
 /* NULL with the outcome: NO_MEMORY, WRONG_NETWORK. */

@@ -63,6 +63,8 @@ void peers_leave(struct authority *, instant now);
 void peers_fetch_consensus(struct authority *, instant now, uint8_t to);
 
 /* authority_probe.c */
+/* Some time soon: whoever is looked into again, in no order. */
+void probe_plan_soon(struct authority *, struct known_relay *, instant now);
 void probe_plan(struct authority *, struct known_relay *, instant at);
 void probe_timer(struct authority *, instant now);
 void probe_opened(struct authority *, struct authority_link *, instant now);
@@ -81,6 +83,8 @@ bool relays_is_place(const struct authority *, const struct address *);
 /* Verified; `from`: who handed it in. */
 enum outcome relays_take_descriptor(struct authority *, instant now, struct document *, const struct descriptor *, const struct address *from);
 void relays_forget(struct authority *, struct known_relay *);
+/* [AUTH-15] From our own last vote. */
+void relays_remember(struct authority *, instant now, struct document *vote);
 /* For vote_known: a descriptor that was verified when it came; `context` is the authority. */
 bool relays_know_descriptor(const void *context, const uint8_t digest[DIGEST_BYTES]);
 /* Running relays differ from those of the newest consensus. */

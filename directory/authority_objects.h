@@ -89,6 +89,7 @@ struct known_relay {
   uint64_t source;              /* key of the address that it was handed in from */
   struct token_bucket tokens;   /* for its next descriptors */
   instant next_probe, running_since, last_heard;
+  uint64_t ran_before;          /* without a break, until running_since, as our vote of before a restart has it */
   struct authority_link *probe; /* under way */
   struct list_node order;       /* by next_probe */
 };

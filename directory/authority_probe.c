@@ -38,6 +38,11 @@ void probe_plan(struct authority *authority, struct known_relay *relay, instant 
   set_timer(authority, 0);
 }
 
+void probe_plan_soon(struct authority *authority, struct known_relay *relay, instant now) {
+  uint64_t soon = probe_interval(authority) / SOON_PART;
+  probe_plan(authority, relay, instant_after(now, random_below(&authority->random, soon + 1)));
+}
+
 static bool begin(struct authority *authority, struct known_relay *relay, instant now) {
   struct link_peer peer = {.suites = relay->descriptor.link_suites};
   memcpy(peer.identity, relay->descriptor.identity, IDENTITY_BYTES);
@@ -116,7 +121,10 @@ void probe_ended(struct authority *authority, struct authority_link *link, insta
   bool was_running = relay->is_running;
   if (good) relay->last_heard = now;
   relay->has_run = relay->has_run || good;
-  if (good && !was_running) relay->running_since = now;
+  if (good && !was_running) {
+    relay->running_since = now;
+    relay->ran_before = 0;
+  }
   relay->is_running = good || (was_running && relay->failures < FAILURES_UNTIL_DOWN);
   if (relay->is_running != was_running) {
     authority->running_changed = true;

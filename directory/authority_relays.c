@@ -150,15 +150,45 @@ bool relays_changed(const struct authority *authority) {
   return authority->consensus != NULL && consensus_count(authority->consensus) != running;
 }
 
+static uint64_t stable_time(const struct authority *authority) {
+  return GUARD_INTERVALS * (uint64_t)authority->network->timing.interval * MILLISECONDS;
+}
+
+static void remember_one(struct authority *authority, instant now, const struct vote_relay *seen) {
+  struct descriptor descriptor;
+  struct document *text = document_new(seen->descriptor, seen->descriptor_len);
+  bool taken = text != NULL && descriptor_read(authority->network->id, seen->descriptor, seen->descriptor_len, &descriptor, NULL) == OUTCOME_OK &&
+               relays_take_descriptor(authority, now, text, &descriptor, &descriptor.address) == OUTCOME_OK;
+  document_release(text);
+  struct known_relay *relay = taken ? find_relay(authority, seen->identity) : NULL;
+  if (relay == NULL) return;
+  relay->has_run = true;
+  relay->is_running = (seen->flags & RELAY_RUNNING) != 0;
+  relay->running_since = now;
+  relay->ran_before = seen->flags & RELAY_GUARD ? stable_time(authority) : 0;
+  probe_plan_soon(authority, relay, now);
+}
+
+void relays_remember(struct authority *authority, instant now, struct document *text) {
+  enum outcome outcome;
+  struct vote *vote = vote_parse(authority->network, text, NULL, &outcome, NULL);
+  if (vote == NULL) return;
+  const struct vote_header *header = vote_header(vote);
+  struct date date = wall_clock_date(&authority->clock, now);
+  bool is_ours = memcmp(header->authority, authority->config.self->identity, IDENTITY_BYTES) == 0;
+  bool is_recent = date_compare(date, date_after(header->date, authority->network->timing.valid)) < 0;
+  for (uint32_t i = 0; is_ours && is_recent && i < vote_count(vote); i++) remember_one(authority, now, vote_at(vote, i));
+  vote_free(vote);
+}
+
 /* [AUTH-5] */
 static uint8_t flags_of(const struct authority *authority, const struct known_relay *relay, instant now) {
   struct exit_summary summary;
-  uint64_t stable = GUARD_INTERVALS * (uint64_t)authority->network->timing.interval * MILLISECONDS;
   uint8_t flags = RELAY_VALID;
   if (!relay->is_running) return flags;
   flags |= RELAY_RUNNING;
   if (exit_policy_summarise(&relay->descriptor.policy, &summary)) flags |= RELAY_EXIT;
-  if (authority->network->is_lab || now - relay->running_since >= stable) flags |= RELAY_GUARD;
+  if (authority->network->is_lab || now - relay->running_since + relay->ran_before >= stable_time(authority)) flags |= RELAY_GUARD;
   return flags;
 }
 

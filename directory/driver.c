@@ -125,9 +125,11 @@ static enum outcome make_machine(struct program_of_authority *program, struct co
     config.ballot = document_bytes(program->ballot);
     config.ballot_len = document_len(program->ballot);
   }
+  if (folder_read(program->launch.folder, AUTHORITY_VOTE_FILE, LIMIT_VOTE_BYTES, &config.vote, NULL) != OUTCOME_OK) config.vote = NULL;
   launch_seed(&program->launch, config.seed);
   struct wall_clock clock = launch_clock();
   program->authority = authority_new(&config, clock.at, &clock, &outcome);
+  document_release(config.vote);
   bytes_wipe(config.seed, sizeof config.seed);
   if (program->authority != NULL) return OUTCOME_OK;
   if (outcome == OUTCOME_WRONG_NETWORK) complain(complaint, "What is in %s belongs to another network.", program->settings->data_path);

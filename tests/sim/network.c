@@ -111,7 +111,9 @@ static void start_authority(struct node *node) {
                                     .ballot_len = ballot == NULL ? 0 : document_len(ballot),
                                     .consensus = stored_consensus(node, AUTHORITY_CONSENSUS_FILE)};
   struct wall_clock clock = {.at = sim->now, .date = sim_date(node->host)};
+  const struct sim_file *vote = sim_find_file(node->host, AUTHORITY_VOTE_FILE);
   enum outcome outcome;
+  config.vote = vote == NULL ? NULL : vote->bytes;
   sim_seed(sim, config.seed);
   node->authority = authority_new(&config, sim->now, &clock, &outcome);
   if (node->authority == NULL) abort();

@@ -11,6 +11,27 @@ static bool start_ready(struct trial *trial, const struct network_options *optio
   return expect(trial, network_run_until_ready(&trial->network, 120 * SECONDS), "the client is not ready: %s", outcome_name(node_cause(network_node(&trial->network, "c1"))));
 }
 
+static const struct network_timing minutes = {.interval = 60 * 1000, .valid = 10 * 60 * 1000, .early_gap = 5 * 1000, .view_first = 2 * 1000,
+                                              .view_most = 10 * 1000, .fetch_spread = 10 * 1000, .onion_rotation = 15 * 60 * 1000,
+                                              .probe_interval = 60 * 1000};
+
+/* A power cut: all authorities start again at once, and long before relays hand their descriptors in again they have voted. */
+static void authorities_restart(struct trial *trial) {
+  struct network_options options = FOUR;
+  options.timing = &minutes;
+  if (!start_ready(trial, &options)) return;
+  sim_run_for(&trial->network.sim, 2 * MINUTES + trial_draw(trial, MINUTES));
+  uint64_t epoch = trial->watch.newest;
+  for (uint32_t i = 1; i <= 4; i++) network_kill(trial_node(trial, "a", i));
+  for (uint32_t i = 1; i <= 4; i++) network_start(trial_node(trial, "a", i));
+  for (uint32_t i = 1; i <= 3; i++) {
+    if (!expect(trial, trial_run_until_epoch(trial, epoch + i, 3 * MINUTES), "epoch %llu is not decided", (unsigned long long)epoch + i)) return;
+    uint32_t listed = consensus_count(node_consensus(trial_node(trial, "a", 1)));
+    expect(trial, listed == 4, "epoch %llu lists %u relays of 4", (unsigned long long)epoch + i, listed);
+  }
+  expect(trial, trial_fetches(trial, 1, "afterwards", 500000, 30 * SECONDS), "no transfer");
+}
+
 /* Any one authority of four may be gone, for good or for a while, and catches up by itself. */
 static void authority_killed(struct trial *trial) {
   if (!start_ready(trial, &FOUR)) return;
@@ -43,9 +64,6 @@ static void authorities_flooded(struct trial *trial) {
 
 /* One in four hears nothing for an hour; the others go on, and it comes back with them. */
 static void authority_cut_off(struct trial *trial) {
-  static const struct network_timing minutes = {.interval = 60 * 1000, .valid = 10 * 60 * 1000, .early_gap = 5 * 1000, .view_first = 2 * 1000,
-                                                .view_most = 10 * 1000, .fetch_spread = 10 * 1000, .onion_rotation = 15 * 60 * 1000,
-                                                .probe_interval = 60 * 1000};
   struct network_options options = FOUR;
   options.timing = &minutes;
   if (!start_ready(trial, &options)) return;
@@ -157,6 +175,7 @@ static void authority_clock_is_off(struct trial *trial) {
 
 const struct scenario scenarios_directory[] = {
     {"authority-killed", 2, authority_killed},
+    {"authorities-restart", 2, authorities_restart},
     {"authorities-flooded", 2, authorities_flooded},
     {"authority-cut-off", 1, authority_cut_off},
     {"relays-come-and-go", 2, relays_come_and_go},
