@@ -53,7 +53,7 @@ void peer_resolved(struct authority *, struct authority_link *, instant now, con
 void peer_opened(struct authority *, struct authority_link *, instant now);
 void peer_lost(struct authority *, struct authority_link *, instant now);
 void peer_transfer(struct authority *, struct authority_link *, instant now, const struct transfer_event *);
-/* To one, or to everyone else (AGREEMENT_EVERYONE). */
+/* `to`: one, or everyone else (AGREEMENT_EVERYONE). */
 void peers_send(struct authority *, instant now, uint8_t to, struct document *);
 void peers_fetch_vote(struct authority *, instant now, uint8_t to, const uint8_t hash[DIGEST_BYTES]);
 /* Whether they have a newer network file. */
@@ -63,13 +63,11 @@ void peers_leave(struct authority *, instant now);
 void peers_fetch_consensus(struct authority *, instant now, uint8_t to);
 
 /* authority_probe.c */
-/* Some time soon: whoever is looked into again, in no order. */
-void probe_plan_soon(struct authority *, struct known_relay *, instant now);
 void probe_plan(struct authority *, struct known_relay *, instant at);
 void probe_timer(struct authority *, instant now);
 void probe_opened(struct authority *, struct authority_link *, instant now);
 void probe_created(struct authority *, struct authority_link *, instant now, const uint8_t *reply);
-void probe_ended(struct authority *, struct authority_link *, instant now, bool good);
+void probe_ended(struct authority *, struct authority_link *, instant now, enum outcome);
 
 /* authority_relays.c */
 /* Whether a descriptor is worth its signatures. OK, STALE and others. */

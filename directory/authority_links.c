@@ -82,7 +82,7 @@ void authority_link_lost(struct authority *authority, struct authority_link *lin
   }
   list_append(&authority->gone, &link->gone);
   if (link->kind == LINK_PEER) peer_lost(authority, link, now);
-  else if (link->kind == LINK_PROBE) probe_ended(authority, link, now, false);
+  else if (link->kind == LINK_PROBE) probe_ended(authority, link, now, outcome == OUTCOME_OK ? OUTCOME_DONE : outcome);
   trace_write(authority->config.trace, TRACE_DEBUG, "link", "a link ended: %s", outcome_name(outcome));
 }
 
@@ -230,5 +230,5 @@ void authority_link_timer(struct authority *authority, struct authority_link *li
   /* Links between authorities stay; visitors that linger make room; a probe has had its time. */
   if (link->is_open && link->kind != LINK_PROBE && link->member >= 0)
     timer_heap_set(&authority->timers, &link->timer, TIMER_LINK, link->connection, instant_after(now, LIMIT_LINK_IDLE_TIME));
-  else authority_link_lost(authority, link, now, link->is_open ? OUTCOME_DONE : OUTCOME_TIMED_OUT);
+  else authority_link_lost(authority, link, now, link->is_open && link->kind != LINK_PROBE ? OUTCOME_DONE : OUTCOME_TIMED_OUT);
 }

@@ -85,10 +85,13 @@ struct known_relay {
   struct descriptor descriptor;
   struct document *text;
   bool is_running, has_run;     /* now; ever */
+  bool is_vouched;              /* in this test: another, asked at the same time, answered */
+  struct id vouches_for;        /* in this test: for whom it is that other */
   uint8_t failures;
   uint64_t source;              /* key of the address that it was handed in from */
   struct token_bucket tokens;   /* for its next descriptors */
   instant next_probe, running_since, last_heard;
+  instant tested_at, failed_since; /* when this test began; when the first one that failed in a row did */
   uint64_t ran_before;          /* without a break, until running_since, as our vote of before a restart has it */
   struct authority_link *probe; /* under way */
   struct list_node order;       /* by next_probe */
@@ -128,6 +131,8 @@ struct authority {
   struct list probes[2];          /* relays by next_probe: those that ran before, those that never did */
   struct timer probe_timer;
   uint32_t next_number, probes_under_way[2];
+  instant answered;                   /* a test, last ... */
+  struct id answered_by;              /* ... and by whom */
   struct peer peers[LIMIT_AUTHORITIES];
   struct network_file in_force;       /* at the next epoch, or the first that is known to come */
   const struct network_file *network; /* that; NULL: none yet */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 enum { PROBES_OF_EACH = LIMIT_PROBES_AT_ONCE / 2, FAILURES_UNTIL_DOWN = 2, SOON_PART = 8 };
+#define AT_THE_SAME_TIME (1 * SECONDS)
 #define PROBES_BUSY_WAIT (50 * MILLISECONDS)
 
 static uint64_t probe_interval(const struct authority *authority) {
@@ -38,11 +39,6 @@ void probe_plan(struct authority *authority, struct known_relay *relay, instant 
   set_timer(authority, 0);
 }
 
-void probe_plan_soon(struct authority *authority, struct known_relay *relay, instant now) {
-  uint64_t soon = probe_interval(authority) / SOON_PART;
-  probe_plan(authority, relay, instant_after(now, random_below(&authority->random, soon + 1)));
-}
-
 static bool begin(struct authority *authority, struct known_relay *relay, instant now) {
   struct link_peer peer = {.suites = relay->descriptor.link_suites};
   memcpy(peer.identity, relay->descriptor.identity, IDENTITY_BYTES);
@@ -56,8 +52,22 @@ static bool begin(struct authority *authority, struct known_relay *relay, instan
     return false;
   }
   relay->probe = link;
+  relay->tested_at = now;
+  relay->is_vouched = false;
   authority->probes_under_way[!relay->has_run]++;
   return true;
+}
+
+/* [AUTH-16] Somebody who answers, asked together with one who may be gone. */
+static void ask_another(struct authority *authority, const struct known_relay *relay, instant now) {
+  uint32_t cursor = 0;
+  struct id id;
+  struct known_relay *other = id_table_get(&authority->relays, authority->answered_by);
+  while (other != NULL && (other == relay || !other->is_running || other->failures > 0 || other->probe != NULL || !id_is_none(other->vouches_for)))
+    other = id_table_next(&authority->relays, &cursor, &id);
+  if (other == NULL) return;
+  other->vouches_for = relay->id;
+  probe_plan(authority, other, now);
 }
 
 static void begin_due(struct authority *authority, int of, instant now) {
@@ -67,6 +77,7 @@ static void begin_due(struct authority *authority, int of, instant now) {
     if (relay->next_probe > now) break;
     bool begun = relay->probe == NULL && begin(authority, relay, now);
     /* Until it ends, which plans the next. */
+    if (begun && relay->is_running && relay->failures > 0) ask_another(authority, relay, now);
     probe_plan(authority, relay, instant_after(now, begun || relay->probe != NULL ? 4 * LIMIT_HANDSHAKE_TIME : 1 * SECONDS));
   }
 }
@@ -105,18 +116,38 @@ void probe_created(struct authority *authority, struct authority_link *link, ins
   struct circuit_keys keys;
   bool good = link->kind == LINK_PROBE && link->handshake != NULL && circuit_handshake_finish(link->handshake, reply, &keys);
   bytes_wipe(&keys, sizeof keys);
-  if (good) probe_ended(authority, link, now, true);
+  if (good) probe_ended(authority, link, now, OUTCOME_OK);
   authority_link_lost(authority, link, now, good ? OUTCOME_DONE : OUTCOME_HANDSHAKE_FAILED);
 }
 
-void probe_ended(struct authority *authority, struct authority_link *link, instant now, bool good) {
+/* [AUTH-16] Silence may be the fault of our own link: then another that was asked at the same time is silent, too. A link that is
+ * down refuses at once, before anybody can answer: there it is enough that one answered since. */
+static bool is_own_fault(const struct authority *authority, const struct known_relay *relay, instant now, enum outcome outcome) {
+  bool is_silence = outcome == OUTCOME_TIMED_OUT || outcome == OUTCOME_CONNECT_TIMEOUT, is_unreachable = outcome == OUTCOME_HOST_UNREACHABLE;
+  if ((!is_silence && !is_unreachable) || (is_silence && relay->is_vouched)) return false;
+  if (is_unreachable && authority->answered > relay->failed_since) return false;
+  return now - relay->last_heard < (uint64_t)authority->network->timing.valid * MILLISECONDS;
+}
+
+static void note_answer(struct authority *authority, struct known_relay *relay, instant now) {
+  struct known_relay *other = id_table_get(&authority->relays, relay->vouches_for);
+  authority->answered = now;
+  authority->answered_by = relay->id;
+  if (other != NULL && relay->tested_at - other->tested_at < AT_THE_SAME_TIME) other->is_vouched = true;
+}
+
+void probe_ended(struct authority *authority, struct authority_link *link, instant now, enum outcome outcome) {
   struct known_relay *relay = link->relay;
+  bool good = outcome == OUTCOME_OK;
   if (relay == NULL) return; /* told already */
   link->relay = NULL;
   relay->probe = NULL;
   authority->probes_under_way[!relay->has_run]--;
   authority->probes_done++;
   authority->probes_failed += !good;
+  if (!good && relay->failures == 0) relay->failed_since = relay->tested_at;
+  if (good) note_answer(authority, relay, now);
+  relay->vouches_for = ID_NONE;
   relay->failures = good ? 0 : (uint8_t)(relay->failures < UINT8_MAX ? relay->failures + 1 : UINT8_MAX);
   bool was_running = relay->is_running;
   if (good) relay->last_heard = now;
@@ -125,7 +156,7 @@ void probe_ended(struct authority *authority, struct authority_link *link, insta
     relay->running_since = now;
     relay->ran_before = 0;
   }
-  relay->is_running = good || (was_running && relay->failures < FAILURES_UNTIL_DOWN);
+  relay->is_running = good || (was_running && (relay->failures < FAILURES_UNTIL_DOWN || is_own_fault(authority, relay, now, outcome)));
   if (relay->is_running != was_running) {
     authority->running_changed = true;
     trace_write(authority->config.trace, TRACE_NOTICE, "authority", "relay %s is %s", relay->descriptor.nickname,

@@ -3,7 +3,7 @@
 
 #include "directory/authority_internal.h"
 
-enum { GUARD_INTERVALS = 8 };
+enum { GUARD_INTERVALS = 8, REMEMBERED_PART = 8 };
 #define FORGET_AFTER (48 * HOURS)
 
 static struct known_relay *find_relay(const struct authority *authority, const uint8_t identity[IDENTITY_BYTES]) {
@@ -166,7 +166,8 @@ static void remember_one(struct authority *authority, instant now, const struct 
   relay->is_running = (seen->flags & RELAY_RUNNING) != 0;
   relay->running_since = now;
   relay->ran_before = seen->flags & RELAY_GUARD ? stable_time(authority) : 0;
-  probe_plan_soon(authority, relay, now);
+  uint64_t soon = (uint64_t)authority->network->timing.probe_interval * MILLISECONDS / REMEMBERED_PART;
+  probe_plan(authority, relay, instant_after(now, random_below(&authority->random, soon + 1)));
 }
 
 void relays_remember(struct authority *authority, instant now, struct document *text) {

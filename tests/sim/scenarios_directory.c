@@ -62,6 +62,29 @@ static void authorities_flooded(struct trial *trial) {
   trial_expect_service(trial, 1, 10 * SECONDS, SECONDS);
 }
 
+/* Nobody answers an authority whose own link is flooded, and that says nothing of those it asks. */
+static void flooded_authorities_test_relays(struct trial *trial) {
+  struct network_options options = FOUR;
+  options.timing = &minutes;
+  options.relays = 8;
+  if (!start_ready(trial, &options)) return;
+  expect(trial, trial_run_until_listed(trial, trial_node(trial, "r", 8), true, 3 * MINUTES), "r8 is not listed");
+  sim_run_for(&trial->network.sim, 2 * MINUTES);
+  uint64_t epoch = trial->watch.newest;
+  set_cut(trial, true);
+  trial_expect_service(trial, 1, 6 * MINUTES, 20 * SECONDS);
+  set_cut(trial, false);
+  for (uint32_t i = 1; i <= 3; i++) {
+    if (!expect(trial, trial_run_until_epoch(trial, epoch + i, 3 * MINUTES), "epoch %llu is not decided", (unsigned long long)epoch + i)) return;
+    uint32_t listed = consensus_count(node_consensus(trial_node(trial, "a", 1)));
+    expect(trial, listed == 9, "epoch %llu lists %u relays of 9", (unsigned long long)epoch + i, listed);
+  }
+  struct node *victim = trial_node(trial, "r", 1 + (uint32_t)trial_draw(trial, 8));
+  sim_run_for(&trial->network.sim, 2 * MINUTES);
+  network_kill(victim);
+  expect(trial, trial_run_until_listed(trial, victim, false, 4 * MINUTES), "%s is gone and still listed", victim->host->name);
+}
+
 /* One in four hears nothing for an hour; the others go on, and it comes back with them. */
 static void authority_cut_off(struct trial *trial) {
   struct network_options options = FOUR;
@@ -177,6 +200,7 @@ const struct scenario scenarios_directory[] = {
     {"authority-killed", 2, authority_killed},
     {"authorities-restart", 2, authorities_restart},
     {"authorities-flooded", 2, authorities_flooded},
+    {"flooded-authorities", 2, flooded_authorities_test_relays},
     {"authority-cut-off", 1, authority_cut_off},
     {"relays-come-and-go", 2, relays_come_and_go},
     {"relay-restarts", 3, relay_restarts},
