@@ -77,6 +77,7 @@ unit-protocol_LDFLAGS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=a
 UNIT_FOLDERS := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard tests/unit/*/*.c)))))
 # Tests of several nodes at once run them in the simulator.
 UNIT_client_SOURCES := $(addprefix tests/sim/,apps.c sim.c sim_queue.c sim_turn.c sim_wire.c)
+UNIT_directory_SOURCES := tests/liars/words.c
 UNIT_relay_SOURCES := tests/unit/client/sample_relays.c
 define unit_program
 $(BUILD)/tests/unit-$(1): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/unit/$(1)/*.c) $(UNIT_$(1)_SOURCES)) $(LIBRARY)
@@ -146,7 +147,7 @@ TEST_NEEDS += $(PROGRAMS) $(BUILD)/tests/web-server
 
 # Authorities as processes: a network that lives fast, and an authority that lies.
 $(BUILD)/tests/quick-network: $(BUILD)/tests/system/quick_network.o $(LIBRARY)
-$(BUILD)/tests/lying-directory: $(BUILD)/tests/system/lying_directory.o $(BUILD)/directory/main.o $(LIBRARY)
+$(BUILD)/tests/lying-directory: $(addprefix $(BUILD)/,tests/system/lying_directory.o tests/liars/authority.o tests/liars/words.o directory/main.o) $(LIBRARY)
 $(BUILD)/tests/lying-directory: LDFLAGS += -Wl,--wrap=peers_send
 $(BUILD)/tests/quick-network $(BUILD)/tests/lying-directory:
 	@mkdir -p $(@D)

@@ -273,12 +273,7 @@ static void settle(struct agreement_network *net, uint8_t place, uint32_t twin) 
 
 /* Liars */
 
-static void sign_and_send(struct agreement_network *net, uint8_t liar, struct agreement_message *message, uint32_t to) {
-  uint8_t bytes[AGREEMENT_MESSAGE_MAX_BYTES];
-  message->author = liar;
-  agreement_message_sign(&net->members, message, net->nodes[liar].seed);
-  size_t len = agreement_message_encode(&net->members, message, bytes, sizeof bytes);
-  struct document *document = document_new(bytes, len);
+static void send_to_some(struct agreement_network *net, uint8_t liar, struct document *document, uint32_t to) {
   for (uint32_t i = 0; i < net->members.n; i++) {
     if (to >> i & 1 && i != liar) transmit(net, liar, (uint8_t)i, document);
   }
@@ -287,37 +282,22 @@ static void sign_and_send(struct agreement_network *net, uint8_t liar, struct ag
 
 /* Prepares and signs whatever it hears of. */
 static void agree_with(struct agreement_network *net, uint8_t liar, const struct sim_event *event) {
-  struct agreement_message heard;
-  if (agreement_message_decode(&net->members, document_bytes(event->document), document_len(event->document), &heard) != OUTCOME_OK) return;
-  if (heard.kind != AGREEMENT_PROPOSE && heard.kind != AGREEMENT_PREPARE) return;
+  struct document *said[2];
+  const uint8_t *seed = net->nodes[liar].seed;
+  if (!liar_agree(&net->members, liar, seed, document_bytes(event->document), document_len(event->document), said)) return;
   uint32_t to = below(net, 3) ? UINT32_MAX : random_u32(&net->random);
-  struct agreement_message message = {.kind = AGREEMENT_PREPARE, .epoch = heard.epoch, .view = heard.view, .choice = heard.choice};
-  sign_and_send(net, liar, &message, to);
-  message.kind = AGREEMENT_SIGN;
-  sign_and_send(net, liar, &message, to);
-}
-
-static void send_rubbish(struct agreement_network *net, uint8_t liar) {
-  uint8_t bytes[AGREEMENT_MESSAGE_MAX_BYTES];
-  size_t len = (size_t)below(net, 400);
-  random_bytes(&net->random, bytes, len);
-  struct document *source = net->seen[below(net, SEEN_MAX)];
-  if (source && below(net, 2)) {
-    len = document_len(source);
-    memcpy(bytes, document_bytes(source), len);
-    if (below(net, 4) == 0) len = (size_t)below(net, len + 1);
-    else bytes[below(net, len)] ^= (uint8_t)(1u << below(net, 8));
-  }
-  struct document *document = document_new(bytes, len);
-  transmit(net, liar, (uint8_t)below(net, net->members.n), document);
-  document_release(document);
+  for (uint32_t i = 0; i < 2; i++) send_to_some(net, liar, said[i], to);
 }
 
 static void mischief(struct agreement_network *net, uint8_t liar) {
   uint32_t habits = net->options.habits;
   struct agreement_summary summary;
   agreement_summarise(net->nodes[liar].machines[0], &summary);
-  if (habits & LIAR_RUBBISH) send_rubbish(net, liar);
+  if (habits & LIAR_RUBBISH) {
+    struct document *rubbish = liar_rubbish(net->seen[below(net, SEEN_MAX)], &net->random);
+    transmit(net, liar, (uint8_t)below(net, net->members.n), rubbish);
+    document_release(rubbish);
+  }
   if (habits & LIAR_REPLAYS) {
     struct document *old = net->seen[below(net, SEEN_MAX)];
     if (old) {
@@ -327,9 +307,8 @@ static void mischief(struct agreement_network *net, uint8_t liar) {
     }
   }
   if (habits & LIAR_HASTY) {
-    uint32_t ahead = below(net, 2) ? (uint32_t)below(net, 3) : (uint32_t)below(net, 1000000);
-    struct agreement_message timeout = {.kind = AGREEMENT_TIMEOUT, .epoch = summary.epoch, .view = summary.view + ahead};
-    sign_and_send(net, liar, &timeout, random_u32(&net->random));
+    struct document *timeout = liar_hurry(&net->members, liar, net->nodes[liar].seed, summary.epoch, summary.view, &net->random);
+    send_to_some(net, liar, timeout, random_u32(&net->random));
   }
   instant at = instant_after(net->now, 1 + below(net, net->options.timing.view_first));
   schedule(net, (struct sim_event){.at = at, .name = EVENT_MISCHIEF, .node = liar});

@@ -7,21 +7,11 @@
 #define TUNIC_TESTS_UNIT_DIRECTORY_AGREEMENT_NETWORK_H
 
 #include "directory/agreement.h"
-
-/* What a liar does besides running two machines of its own key that do not know of each other. */
-enum liar_habit {
-  LIAR_SILENT = 1,     /* sends nothing at all */
-  LIAR_TWINS = 2,      /* each of its two machines speaks to a part of the others: votes, proposals, signatures differ */
-  LIAR_AGREEABLE = 4,  /* prepares and signs whatever it sees proposed or prepared */
-  LIAR_RUBBISH = 8,    /* random bytes, changed messages of others */
-  LIAR_REPLAYS = 16,   /* anything it ever saw, to anyone, at any time */
-  LIAR_LATE = 32,      /* everything it says arrives long after */
-  LIAR_HASTY = 64,     /* TIMEOUTs of far views, without locks */
-};
+#include "tests/liars/words.h"
 
 struct agreement_network_options {
   uint32_t n, liars;
-  uint32_t habits;               /* of the liars */
+  uint32_t habits;               /* of the liars; one with twins runs two machines of its key that do not know of each other */
   struct agreement_timing timing;
   instant storm_ends;            /* until then the network is bad ... */
   uint64_t storm_delay;          /* ... with delays up to this, */
