@@ -4,6 +4,7 @@
 #   make test       unit tests, vectors, simulated networks, programs on loopback, lint
 #   make demo       a network on this machine that carries real traffic (ONCE=1: ends after the transfer)
 #   make sim SEED=n one simulated network from its seed
+#   make sim-days   networks of 300 relays through days of liars, crashes and floods: half an hour (specs/simulator.md)
 #   make bench      costs, one `name value` a line; make bench-growth: how they grow, drawn
 #                   make bench-peers, make bench-wan: beside tor
 #   make lint       layers, sizes, banned calls, rules of specs/; a part of `make test`
@@ -42,6 +43,7 @@ ALL_CFLAGS = -std=c17 $(WARNINGS) $(CFLAGS) $(HARDENING) -I. $(if $(LIBCRYPTO),-
              $(shell pkg-config --cflags $(PACKAGES)) -MMD -MP
 LIBS = $(shell pkg-config --libs $(PACKAGES)) $(if $(IPSEC_MB),-lIPSec_MB) -lm -lpthread
 GNU_FOLDERS := io network
+comma := ,
 
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -136,6 +138,18 @@ $(BUILD)/tests/sim/scenario.o: ALL_CFLAGS += -D_GNU_SOURCE
 $(BUILD)/tests/scenarios: $(SCENARIO_OBJECTS) $(SIM_OBJECTS) $(LIBRARY)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 TEST_PROGRAMS += $(BUILD)/tests/scenarios
+# Networks of full size for days: key agreement that costs nothing, authorities that lie.
+DAYS_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/sim/scenarios_days*.c) $(addprefix tests/sim/,cheap_keys.c days.c directory_watch.c liar.c liar_ear.c scenario.c shared_consensus.c) \
+                $(addprefix tests/,liars/authority.c liars/words.c unit/directory/agreement_witness.c))
+DAYS_WRAPPED := x25519_public x25519_shared mlkem768_keypair mlkem768_encapsulate mlkem768_decapsulate \
+                network_chain_consensus consensus_diff_apply peers_send agreement_receive
+$(BUILD)/tests/days: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,$(DAYS_WRAPPED))
+$(BUILD)/tests/days: $(DAYS_OBJECTS) $(SIM_OBJECTS) $(LIBRARY)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+TEST_PROGRAMS += $(BUILD)/tests/days
+.PHONY: sim-days
+sim-days: $(BUILD)/tests/days
+	$< days-4 days-7
 
 # Everything that is checked. To register more, above this block:
 #   TEST_PROGRAMS  += $(BUILD)/tests/NAME  says `N passed, N failed` last; two run side by side
