@@ -62,6 +62,22 @@ static void authorities_flooded(struct trial *trial) {
   trial_expect_service(trial, 1, 10 * SECONDS, SECONDS);
 }
 
+/* Links that were lost for an hour are back in time for a decision within two of the longest timers and a quarter. */
+static void authorities_apart(struct trial *trial) {
+  static const struct network_timing slow = {.interval = 5 * 60 * 1000, .valid = 4 * 3600 * 1000, .early_gap = 30 * 1000, .view_first = 10 * 1000,
+                                             .view_most = 60 * 1000, .fetch_spread = 60 * 1000, .onion_rotation = 24 * 3600 * 1000,
+                                             .probe_interval = 5 * 60 * 1000};
+  struct network_options options = FOUR;
+  options.timing = &slow;
+  if (!start_ready(trial, &options)) return;
+  uint64_t epoch = trial->watch.newest;
+  for (uint32_t i = 1; i <= 4; i++) sim_cut_connections(trial_node(trial, "a", i)->host, NULL);
+  set_cut(trial, true);
+  trial_expect_service(trial, 1, 60 * MINUTES, 5 * MINUTES);
+  set_cut(trial, false);
+  expect(trial, trial_run_until_epoch(trial, epoch + 1, 135 * SECONDS), "messages get through and epoch %llu is not decided", (unsigned long long)epoch + 1);
+}
+
 /* Nobody answers an authority whose own link is flooded, and that says nothing of those it asks. */
 static void flooded_authorities_test_relays(struct trial *trial) {
   struct network_options options = FOUR;
@@ -200,6 +216,7 @@ const struct scenario scenarios_directory[] = {
     {"authority-killed", 2, authority_killed},
     {"authorities-restart", 2, authorities_restart},
     {"authorities-flooded", 2, authorities_flooded},
+    {"authorities-apart", 2, authorities_apart},
     {"flooded-authorities", 2, flooded_authorities_test_relays},
     {"authority-cut-off", 1, authority_cut_off},
     {"relays-come-and-go", 2, relays_come_and_go},
