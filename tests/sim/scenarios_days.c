@@ -45,7 +45,7 @@ static void lies(struct days *days, const char *name, uint32_t habits, uint64_t 
 
 static void crashes(struct days *days, uint32_t habits, uint64_t duration) {
   days_set_habits(days, habits);
-  days->crash_per_mille = 300;
+  days->crash_per_mille = 500;
   days_run(days, duration, NULL);
   days->crash_per_mille = 0;
   days_run(days, 2 * MINUTES, NULL); /* until the last is back */
@@ -115,9 +115,9 @@ static void a_day(struct trial *trial) {
   if (days_start(&days, trial, 4)) {
     lies(&days, "two faces", LIAR_TWINS | LIAR_AGREEABLE, 3 * HOURS);
     crashes(&days, LIAR_AGREEABLE | LIAR_REPLAYS, 2 * HOURS);
-    partitions(&days, LIAR_TWINS | LIAR_HASTY, 3 * HOURS);
+    partitions(&days, LIAR_TWINS | LIAR_HASTY, 2 * HOURS);
     lost_record(&days);
-    floods(&days, LIAR_SILENT, 6 * HOURS);
+    floods(&days, LIAR_SILENT, 4 * HOURS);
     clocks(&days, 2 * HOURS);
     lies(&days, "rubbish and replays, late and in haste", LIAR_RUBBISH | LIAR_REPLAYS | LIAR_LATE | LIAR_HASTY, 2 * HOURS);
     all_cut_off(&days, 3 * HOURS);
