@@ -51,7 +51,8 @@ static enum outcome begin_hop(struct client *client, struct circuit *circuit, in
   if (circuit->built > 0) return send_extend(client, circuit, now, &binding, request) ? OUTCOME_OK : OUTCOME_MEMORY_LIMIT;
   struct cell_create create = {.handshake_type = binding.handshake_type, .generation = binding.generation, .request = request};
   build->begun_at = now;
-  timer_heap_set(&client->timers, &circuit->timer, TIMER_CIRCUIT, circuit->id, instant_after(now, build_times_timeout(&client->build_times)));
+  instant late = instant_after(now, build_times_timeout(&client->build_times));
+  if (!timer_heap_set(&client->timers, &circuit->timer, TIMER_CIRCUIT, circuit->id, late)) return OUTCOME_NO_MEMORY;
   return trunk_begin(circuit->link->trunk, &circuit->side, now, &create) ? OUTCOME_OK : OUTCOME_LIMIT_REACHED;
 }
 

@@ -10,6 +10,10 @@ enum { STREAM_NUMBERS = UINT16_MAX, BACK_OFF_DOUBLINGS_MOST = 7 };
 #define YOUNG_TIME (10 * SECONDS)
 #define QUIET_TIME (1 * MINUTES)
 
+bool circuit_pool_plan(struct client *client, instant at) {
+  return timer_heap_set(&client->timers, &client->pool_timer, TIMER_POOL, ID_NONE, at);
+}
+
 void circuit_pool_want(struct client *client) {
   client->pool_wanted = true;
 }
@@ -290,7 +294,7 @@ static void set_timer(struct client *client, instant now) {
   next = instant_earlier(next, guard_sample_retry_at(&client->guards, now));
   instant token = token_bucket_ready(&client->builds, now, 1);
   if (token > now) next = instant_earlier(next, token);
-  timer_heap_set(&client->timers, &client->pool_timer, TIMER_POOL, ID_NONE, next);
+  circuit_pool_plan(client, next);
 }
 
 /* [FETCH-3] A network that is just starting lists too few relays for a path, or no exit yet: the next consensus is wanted soon. */

@@ -61,7 +61,7 @@ struct client *client_new(const struct client_config *config) {
   client->contexts = aead_cache_new(CONTEXTS, config->self->backend);
   client->cells = cell_pool_new(config->budget, config->pool_cells);
   init_tables(client);
-  if (client->contexts == NULL || client->cells == NULL || !make_fetch(client)) {
+  if (client->contexts == NULL || client->cells == NULL || !circuit_pool_plan(client, INSTANT_NEVER - 1) || !make_fetch(client)) {
     client_free(client);
     return NULL;
   }
@@ -104,6 +104,7 @@ void client_free(struct client *client) {
   index_map_wipe(&client->streams);
   timer_heap_wipe(&client->timers);
   effect_queue_wipe(&client->effects);
+  document_release(client->unsaved.split);
   cell_pool_free(client->cells);
   aead_cache_free(client->contexts);
   bytes_wipe(client->isolation_secret, sizeof client->isolation_secret);
@@ -111,13 +112,7 @@ void client_free(struct client *client) {
   free(client);
 }
 
-void client_effect(struct client *client, const struct effect *effect) {
-  if (effect_queue_put(&client->effects, effect)) return;
-  document_release(effect->document);
-  trace_write(client->config.trace, TRACE_ERROR, "client", "no memory for an effect: a connection may hang until it times out");
-}
-
-struct id client_add_connection(struct client *client, enum client_slot kind, void *object) {
+static struct id add_slot(struct client *client, enum client_slot kind, void *object) {
   struct id id;
   struct connection_slot *slot = id_table_add(&client->connections, &id);
   if (slot == NULL) return ID_NONE;
@@ -125,9 +120,22 @@ struct id client_add_connection(struct client *client, enum client_slot kind, vo
   return id;
 }
 
+/* [MACH-11] */
+struct id client_add_connection(struct client *client, enum client_slot kind, void *object) {
+  if (!effect_queue_reserve(&client->effects)) return ID_NONE;
+  struct id id = add_slot(client, kind, object);
+  if (id_is_none(id)) effect_queue_release(&client->effects);
+  return id;
+}
+
+void client_forget_connection(struct client *client, struct id id) {
+  effect_queue_release(&client->effects);
+  id_table_remove(&client->connections, id);
+}
+
 void client_close_connection(struct client *client, struct id id, enum effect_kind kind) {
   struct effect effect = {.kind = kind, .id = id};
-  client_effect(client, &effect);
+  effect_queue_put_reserved(&client->effects, &effect);
   id_table_remove(&client->connections, id);
 }
 
@@ -156,27 +164,44 @@ struct cell *client_take_cell(struct client *client, instant now) {
 
 /* ---- files ---- */
 
-static void write_file(struct client *client, const char *name, struct document *document, bool secret, struct id *ret_id) {
-  *ret_id = document == NULL ? ID_NONE : client_add_connection(client, SLOT_FILE, NULL);
-  if (id_is_none(*ret_id)) {
-    document_release(document);
-    return;
-  }
+/* Takes the document. False: no memory, it must be tried again. */
+static bool write_file(struct client *client, const char *name, struct document *document, bool secret, struct id *ret_id) {
+  *ret_id = document == NULL ? ID_NONE : add_slot(client, SLOT_FILE, NULL);
   struct effect effect = {.kind = EFFECT_WRITE_FILE, .id = *ret_id, .document = document, .secret = secret};
   memcpy(effect.name, name, strlen(name) + 1);
-  client_effect(client, &effect);
+  if (!id_is_none(*ret_id) && effect_queue_put(&client->effects, &effect)) return true;
+  id_table_remove(&client->connections, *ret_id);
+  document_release(document);
+  return false;
 }
 
 void client_save(struct client *client) {
-  client->save_again = client->saving;
-  if (client->saving) return;
+  client->unsaved.state = true;
+}
+
+static bool save_state(struct client *client) {
   struct saved_state state = {.sample = client->guards};
   char text[SAVED_STATE_MAX_BYTES];
   memcpy(state.network, network_chain_newest(client->config.networks)->id, sizeof state.network);
   size_t len = saved_state_format(&state, text);
-  write_file(client, "state", document_new_secret(text, len), true, &client->saving_id);
-  client->saving = !id_is_none(client->saving_id);
+  client->saving = write_file(client, "state", document_new_secret(text, len), true, &client->saving_id);
   bytes_wipe(text, sizeof text);
+  return client->saving;
+}
+
+/* [MACH-11] What could not be queued stays unsaved, and is tried again after the next verb. One write of the state at a time. */
+static void save_files(struct client *client) {
+  struct id id;
+  const struct consensus *consensus = fetch_consensus(client->fetch);
+  if (client->unsaved.state && !client->saving) client->unsaved.state = !save_state(client);
+  if (client->unsaved.consensus)
+    client->unsaved.consensus = !write_file(client, "consensus", document_take(consensus_text(consensus)), false, &id);
+  if (client->unsaved.network)
+    client->unsaved.network = !write_file(client, "network", network_chain_text(client->config.networks), false, &id);
+  if (client->unsaved.split != NULL && write_file(client, FETCH_SPLIT_FILE, document_take(client->unsaved.split), false, &id)) {
+    document_release(client->unsaved.split);
+    client->unsaved.split = NULL;
+  }
 }
 
 static void written(struct client *client, const struct event *event) {
@@ -184,43 +209,34 @@ static void written(struct client *client, const struct event *event) {
   id_table_remove(&client->connections, event->id);
   if (event->outcome != OUTCOME_OK)
     trace_write(client->config.trace, TRACE_WARNING, "client", "a file could not be written: %s", outcome_name(event->outcome));
-  if (!client->saving || !id_equal(event->id, client->saving_id)) return;
-  client->saving = false;
-  if (client->save_again) client_save(client);
+  if (client->saving && id_equal(event->id, client->saving_id)) client->saving = false;
 }
 
 /* ---- a newer consensus ---- */
 
-static void save_network(struct client *client) {
-  struct id id;
-  write_file(client, "network", network_chain_text(client->config.networks), false, &id);
-}
-
 /* [NET-14] Streams that wait are told at once: nothing will come for them. */
-static void save_split(struct client *client) {
-  struct id id;
+static void take_split(struct client *client) {
   struct document *proof = fetch_take_split(client->fetch);
   if (proof == NULL) return;
-  write_file(client, FETCH_SPLIT_FILE, proof, false, &id);
+  document_release(client->unsaved.split);
+  client->unsaved.split = proof;
   circuit_pool_want(client);
 }
 
 static void consensus_changed(struct client *client) {
   struct consensus *consensus = fetch_consensus(client->fetch);
   if (consensus == NULL) return;
-  const struct document *text = consensus_text(consensus);
-  struct id id;
   if (guard_sample_update(&client->guards, consensus, &client->random)) client_save(client);
-  write_file(client, "consensus", document_new(document_bytes(text), document_len(text)), false, &id);
+  client->unsaved.consensus = true;
   circuit_pool_want(client);
 }
 
 /* ---- the end of a verb ---- */
 
-static void sweep(struct client *client, instant now) {
+static void settle(struct client *client, instant now) {
   if (fetch_wants_guard(client->fetch) && !client->stopping) guard_link_offer(client, now);
-  if (fetch_take_network_news(client->fetch)) save_network(client);
-  save_split(client);
+  if (fetch_take_network_news(client->fetch)) client->unsaved.network = true;
+  take_split(client);
   if (fetch_take_news(client->fetch)) consensus_changed(client);
   for (int round = 0; round < SWEEPS_MOST; round++) {
     struct trunk_side *side;
@@ -231,6 +247,11 @@ static void sweep(struct client *client, instant now) {
     client->pool_wanted = false;
     circuit_pool_run(client, now);
   }
+}
+
+static void sweep(struct client *client, instant now) {
+  settle(client, now);
+  save_files(client);
 }
 
 void client_set_consensus(struct client *client, instant now, struct consensus *consensus) {
@@ -300,8 +321,7 @@ static size_t verb_transmit(void *self, instant now, struct id id, uint8_t *out,
 
 static void stop(struct client *client) {
   client->stopping = true;
-  struct effect effect = {.kind = EFFECT_EXIT, .outcome = OUTCOME_OK};
-  client_effect(client, &effect);
+  effect_queue_exit(&client->effects, OUTCOME_OK);
 }
 
 static void set_clock(struct client *client, instant now, const struct event *event) {
@@ -325,7 +345,7 @@ static void link_event(struct client *client, struct guard_link *link, instant n
     trunk_make_ready(link->trunk);
     return;
   }
-  if (event->kind == EVENT_CLOSED) id_table_remove(&client->connections, link->connection); /* the driver has forgotten it */
+  if (event->kind == EVENT_CLOSED) client_forget_connection(client, link->connection); /* the driver has forgotten it */
   guard_link_lost(client, link, now, event->kind == EVENT_CLOSED ? event->outcome : OUTCOME_LINK_FAILED);
 }
 
@@ -388,7 +408,10 @@ static void expired(struct client *client, instant now, const struct timer *time
     client->figures.circuit_timeouts++;
     if ((circuit = id_table_get(&client->circuits, timer->owner)) != NULL) circuit_close(client, circuit, now, OUTCOME_CIRCUIT_TIMEOUT);
     break;
-  case TIMER_POOL: circuit_pool_want(client); break;
+  case TIMER_POOL:
+    circuit_pool_plan(client, INSTANT_NEVER - 1);
+    circuit_pool_want(client);
+    break;
   }
 }
 

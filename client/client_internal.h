@@ -9,9 +9,12 @@
 #include "client/client_objects.h"
 
 /* client.c */
-void client_effect(struct client *, const struct effect *);
-struct id client_add_connection(struct client *, enum client_slot, void *object); /* ID_NONE: limits or no memory */
+/* [MACH-11] With room for its close. ID_NONE: limits or no memory. */
+struct id client_add_connection(struct client *, enum client_slot, void *object);
+/* The driver never heard of it, or has forgotten it. */
+void client_forget_connection(struct client *, struct id);
 void client_close_connection(struct client *, struct id, enum effect_kind);
+/* The guards changed: they are saved at the end of this verb, or of a later one while there is no memory. */
 void client_save(struct client *);
 /* A cell of the pool; when it is full, whoever has stood still longest is evicted. NULL: none even so. */
 struct cell *client_take_cell(struct client *, instant now);
@@ -63,6 +66,8 @@ bool circuit_extended(struct client *, struct circuit *, uint8_t place, const ui
 /* Something changed: the pool looks at what is needed at the end of this verb. */
 void circuit_pool_want(struct client *);
 void circuit_pool_run(struct client *, instant now);
+/* [MACH-11] When it looks by itself. Only the first time can fail: the timer keeps its place from then on. */
+bool circuit_pool_plan(struct client *, instant at);
 void circuit_pool_built(struct client *, struct circuit *, instant now);
 /* While being built, or after: never because a person or the pool wanted it. */
 void circuit_pool_failed(struct client *, struct circuit *, instant now, enum outcome cause);

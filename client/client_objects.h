@@ -142,7 +142,8 @@ struct client {
   instant build_at;       /* no build before, after failures */
   instant died_at;        /* when a circuit last died after it was built */
   struct timer pool_timer;
-  bool pool_wanted, has_clock, turn, stopping, saving, save_again;
+  bool pool_wanted, has_clock, turn, stopping, saving;
+  struct { bool state, consensus, network; struct document *split; } unsaved; /* files */
   struct id saving_id;
   uint8_t stage;          /* the furthest ever reached: it never runs backwards */
   enum outcome cause;     /* why the last build failed, or could not begin */

@@ -18,8 +18,9 @@ void client_stream_ready(struct client *client, struct client_stream *stream) {
     list_append(&client->ready_streams, &stream->ready_node);
 }
 
-static void set_timer(struct client *client, struct client_stream *stream, instant at) {
-  timer_heap_set(&client->timers, &stream->timer, TIMER_STREAM, stream->connection, at);
+/* It is set from the beginning until the stream is connected, so that only the first time can fail. */
+static bool set_timer(struct client *client, struct client_stream *stream, instant at) {
+  return timer_heap_set(&client->timers, &stream->timer, TIMER_STREAM, stream->connection, at);
 }
 
 struct client_stream *client_stream_accept(struct client *client, instant now, const struct address *application) {
@@ -27,7 +28,9 @@ struct client_stream *client_stream_accept(struct client *client, instant now, c
   if (stream == NULL) return NULL;
   stream->socks = malloc(sizeof *stream->socks);
   stream->connection = stream->socks == NULL ? ID_NONE : client_add_connection(client, SLOT_STREAM, stream);
-  if (id_is_none(stream->connection)) {
+  bool is_drawn = !id_is_none(stream->connection);
+  if (!is_drawn || !set_timer(client, stream, instant_after(now, SOCKS_TIME))) { /* [SOCKS-9] */
+    if (is_drawn) client_forget_connection(client, stream->connection);
     free(stream->socks);
     free(stream);
     return NULL;
@@ -36,7 +39,6 @@ struct client_stream *client_stream_accept(struct client *client, instant now, c
   stream->application = *application;
   stream->backlog.kind = BACKLOG_STREAM;
   client->stream_count++;
-  set_timer(client, stream, instant_after(now, SOCKS_TIME)); /* [SOCKS-9] */
   return stream;
 }
 
@@ -236,7 +238,7 @@ void client_stream_eof(struct client *client, struct client_stream *stream, inst
 }
 
 void client_stream_closed(struct client *client, struct client_stream *stream, instant now) {
-  id_table_remove(&client->connections, stream->connection); /* the driver has forgotten it */
+  client_forget_connection(client, stream->connection); /* the driver has forgotten it */
   stream->connection = ID_NONE;
   list_leave(&stream->ready_node);
   client_stream_clear_data(client, stream);
@@ -279,7 +281,10 @@ void client_stream_check_done(struct client *client, struct client_stream *strea
     disconnect(client, stream, may_end_politely(stream) ? EFFECT_CLOSE_FLUSHED : EFFECT_CLOSE);
   } else if (stream->state == STREAM_OPEN && stream->eof_received && !stream->eof_sent) {
     struct effect effect = {.kind = EFFECT_FINISH, .id = stream->connection};
-    if (!stream->finished) client_effect(client, &effect);
+    if (!stream->finished && !effect_queue_put(&client->effects, &effect)) {
+      client_stream_end(client, stream, now);
+      disconnect(client, stream, EFFECT_CLOSE);
+    }
     stream->finished = true;
   } else if (stream->state == STREAM_OPEN && stream->eof_received) {
     client_stream_end(client, stream, now);

@@ -21,7 +21,7 @@ static struct guard_link *link_new(struct client *client, instant now, const str
   instant late = instant_after(now, LIMIT_HANDSHAKE_TIME);
   if (link->trunk == NULL || !timer_heap_set(&client->timers, &link->timer, TIMER_LINK, link->connection, late)) {
     trunk_free(link->trunk);
-    id_table_remove(&client->connections, link->connection);
+    if (!id_is_none(link->connection)) client_forget_connection(client, link->connection);
     free(link);
     return NULL;
   }
@@ -45,8 +45,10 @@ struct guard_link *guard_link_reach(struct client *client, instant now, const st
   link->retire_at = instant_after(now, life);
   struct effect effect = {
       .kind = EFFECT_CONNECT, .id = link->connection, .connection = CONNECTION_LINK, .address = entry->address};
-  client_effect(client, &effect);
-  return link;
+  if (effect_queue_put(&client->effects, &effect)) return link;
+  client_close_connection(client, link->connection, EFFECT_CLOSE);
+  guard_link_free(client, link);
+  return NULL;
 }
 
 static struct guard_link *find_open(const struct client *client, const uint8_t identity[IDENTITY_BYTES], instant now) {

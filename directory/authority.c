@@ -54,7 +54,8 @@ struct authority *authority_new(const struct authority_config *config, instant n
   for (int i = 0; i < 2; i++) list_init(&authority->waiting[i]);
   for (uint32_t i = 0; i < LIMIT_AUTHORITIES; i++) list_init(&authority->peers[i].outbox);
   authority->cells = cell_pool_new(config->budget, POOL_CELLS);
-  if (authority->cells != NULL) {
+  bool is_timed = timer_heap_set(&authority->timers, &authority->probe_timer, TIMER_PROBES, ID_NONE, INSTANT_NEVER - 1);
+  if (authority->cells != NULL && is_timed) {
     trunk_pool_init(&authority->trunks, authority->cells, &authority->random);
     if (make_fetch(authority, now)) *ret_outcome = authority_follow_networks(authority, now, true);
   }
@@ -99,6 +100,7 @@ void authority_free(struct authority *authority) {
   epoch_free(authority);
   consensus_archive_wipe(&authority->archive);
   consensus_release(authority->consensus);
+  for (uint32_t i = 0; i < WRITE_KINDS; i++) document_release(authority->held[i].document);
   effect_queue_wipe(&authority->effects);
   id_table_wipe(&authority->connections);
   id_table_wipe(&authority->relays);
@@ -111,17 +113,38 @@ void authority_free(struct authority *authority) {
   free(authority);
 }
 
-void authority_effect(struct authority *authority, const struct effect *effect) {
-  if (effect_queue_put(&authority->effects, effect)) return;
-  trace_write(authority->config.trace, TRACE_ERROR, "authority", "no memory for an effect");
-  if (effect->kind == EFFECT_WRITE_FILE) document_release(effect->document);
+/* Its WRITTEN will never come. */
+static void drop_held(struct authority *authority, struct effect *held) {
+  if (held->document == NULL) return;
+  document_release(held->document);
+  held->document = NULL;
+  if (held->id.slot != WRITE_BALLOT) return;
+  authority->ballots_under_way--;
+  authority->ballots_stale -= authority->ballots_stale > 0;
+}
+
+/* [MACH-11] */
+void authority_write_file(struct authority *authority, const struct effect *write) {
+  struct effect *held = &authority->held[write->id.slot];
+  drop_held(authority, held); /* files of a kind are written in order */
+  if (!effect_queue_put(&authority->effects, write)) *held = *write;
+}
+
+static bool take_held(struct authority *authority, struct effect *ret) {
+  for (uint32_t i = 0; i < WRITE_KINDS; i++) {
+    if (authority->held[i].document == NULL) continue;
+    *ret = authority->held[i];
+    authority->held[i].document = NULL;
+    return true;
+  }
+  return false;
 }
 
 void authority_write(struct authority *authority, enum authority_write what, const char *name, struct document *document) {
   if (document == NULL) return;
   struct effect effect = {.kind = EFFECT_WRITE_FILE, .id = {(uint32_t)what, 1}, .document = document};
   memcpy(effect.name, name, strlen(name) + 1);
-  authority_effect(authority, &effect);
+  authority_write_file(authority, &effect);
 }
 
 /* What the fetch brought, to one that takes no part. */
@@ -137,6 +160,7 @@ static void take_fetched(struct authority *authority) {
 /* What every verb ends with: the agreement's wishes, then whatever is gone is freed. */
 static void finish(struct authority *authority, instant now) {
   take_fetched(authority);
+  if (authority->network_unsaved) authority_save_network(authority);
   authority_follow_networks(authority, now, false);
   if (authority->running_changed && authority->agreement != NULL) { /* [AUTH-6] */
     authority->running_changed = false;
@@ -233,12 +257,10 @@ static void verb_event(void *self, instant now, const struct event *event) {
     if (authority->agreement != NULL) agreement_set_clock(authority->agreement, now, &event->clock);
     break;
   case EVENT_WRITTEN: epoch_written(authority, now, event); break;
-  case EVENT_STOP: {
-    struct effect effect = {.kind = EFFECT_EXIT, .outcome = OUTCOME_OK};
+  case EVENT_STOP:
     authority->stopping = true;
-    authority_effect(authority, &effect);
+    effect_queue_exit(&authority->effects, OUTCOME_OK);
     break;
-  }
   case EVENT_CONNECTED:
   case EVENT_EOF:
   case EVENT_CLOSED:
@@ -253,7 +275,8 @@ static bool verb_next_ready(void *self, struct id *ret) {
 }
 
 static bool verb_next_effect(void *self, struct effect *ret) {
-  return effect_queue_take(&((struct authority *)self)->effects, ret);
+  struct authority *authority = self;
+  return (authority->effects.first == NULL && take_held(authority, ret)) || effect_queue_take(&authority->effects, ret);
 }
 
 static instant verb_deadline(const void *self) {

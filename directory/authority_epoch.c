@@ -199,7 +199,7 @@ static void perform(struct authority *authority, instant now, const struct agree
                            .secret = true};
     authority->ballot_version = effect->version;
     authority->ballots_under_way++;
-    authority_effect(authority, &write);
+    authority_write_file(authority, &write);
     return;
   }
   case AGREEMENT_SEND: peers_send(authority, now, effect->to, effect->document); return;

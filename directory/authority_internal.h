@@ -9,8 +9,9 @@
 #include "directory/authority_objects.h"
 
 /* authority.c */
-void authority_effect(struct authority *, const struct effect *);
+/* [MACH-11] Takes the document. A newer one of its kind may take its place before the driver asks. NULL: nothing. */
 void authority_write(struct authority *, enum authority_write, const char *name, struct document *);
+void authority_write_file(struct authority *, const struct effect *);
 
 /* authority_links.c */
 /* NULL: no memory, or the address has enough. */

@@ -6,8 +6,11 @@
 enum { PUT_MAX_BYTES = LIMIT_AGREEMENT_MESSAGE_BYTES };
 
 bool authority_link_draw(struct authority *authority, struct authority_link *link) {
+  link->connection = ID_NONE;
+  if (!effect_queue_reserve(&authority->effects)) return false; /* [MACH-11] */
   struct connection_slot *slot = id_table_add(&authority->connections, &link->connection);
   if (slot == NULL) {
+    effect_queue_release(&authority->effects);
     link->connection = ID_NONE;
     return false;
   }
@@ -59,7 +62,10 @@ void authority_link_free(struct authority *authority, struct authority_link *lin
   timer_heap_cancel(&authority->timers, &link->timer);
   list_leave(&link->wants_work);
   list_leave(&link->gone);
-  if (!id_is_none(link->connection)) id_table_remove(&authority->connections, link->connection);
+  if (!id_is_none(link->connection)) {
+    id_table_remove(&authority->connections, link->connection);
+    if (!link->is_closed) effect_queue_release(&authority->effects);
+  }
   trunk_free(link->trunk);
   if (link->handshake != NULL) {
     noise_wipe(link->handshake);
@@ -78,7 +84,8 @@ void authority_link_lost(struct authority *authority, struct authority_link *lin
   link->is_gone = true;
   if (!id_is_none(link->connection)) {
     struct effect effect = {.kind = EFFECT_CLOSE, .id = link->connection};
-    authority_effect(authority, &effect);
+    effect_queue_put_reserved(&authority->effects, &effect);
+    link->is_closed = true;
   }
   list_append(&authority->gone, &link->gone);
   if (link->kind == LINK_PEER) peer_lost(authority, link, now);

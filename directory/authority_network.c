@@ -34,7 +34,9 @@ static uint64_t next_epoch(const struct authority *authority) {
 }
 
 void authority_save_network(struct authority *authority) {
-  authority_write(authority, WRITE_NETWORK, AUTHORITY_NETWORK_FILE, network_chain_text(authority->config.networks));
+  struct document *text = network_chain_text(authority->config.networks);
+  authority->network_unsaved = text == NULL;
+  authority_write(authority, WRITE_NETWORK, AUTHORITY_NETWORK_FILE, text);
 }
 
 /* [NET-14] */

@@ -50,7 +50,7 @@ struct authority_link {
   struct id connection;
   enum authority_link_kind kind;
   struct trunk *trunk;          /* NULL while a peer's name is looked up */
-  bool is_open, is_gone;
+  bool is_open, is_gone, is_closed; /* is_closed: the driver is told */
   struct address address;       /* LINK_VISITOR */
   struct id source;             /* LINK_VISITOR; ID_NONE: it has an allowance of its own */
   struct allowance allowance;
@@ -107,7 +107,7 @@ struct held_vote {
 };
 enum { HELD_VOTES_MAX = 4 * LIMIT_AUTHORITIES };
 
-enum authority_write { WRITE_BALLOT = 1, WRITE_VOTE, WRITE_CONSENSUS, WRITE_EVIDENCE, WRITE_NETWORK };
+enum authority_write { WRITE_BALLOT = 1, WRITE_VOTE, WRITE_CONSENSUS, WRITE_EVIDENCE, WRITE_NETWORK, WRITE_KINDS };
 
 struct authority {
   struct authority_config config;
@@ -123,6 +123,7 @@ struct authority {
   uint32_t visitors;
   struct index_map by_identity, by_digest; /* of relays and their descriptors, by the first bytes */
   struct effect_queue effects;
+  struct effect held[WRITE_KINDS]; /* files for which the queue had no memory: the newest of each kind */
   struct timer_heap timers;
   struct cell_pool *cells;
   struct trunk_pool trunks;
@@ -148,7 +149,7 @@ struct authority {
   uint64_t ballot_version;       /* being written */
   struct { uint64_t epoch; uint32_t round; uint8_t hash[DIGEST_BYTES]; bool waits; } own_vote;
   struct { struct consensus *consensus; struct agreement_certificate certificate; bool waits; } decided;
-  bool stopping, split, running_changed, looks; /* looks: agreement_is_looking */
+  bool stopping, split, running_changed, network_unsaved, looks; /* looks: agreement_is_looking */
   uint64_t descriptors_taken, descriptors_refused, descriptors_too_busy, signatures_checked, documents_too_busy, document_bytes_served, connections_refused, probes_done, probes_failed, epochs_decided;
 };
 

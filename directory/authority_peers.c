@@ -43,6 +43,7 @@ void peer_timer(struct authority *authority, uint32_t index, instant now) {
   struct peer *peer = &authority->peers[index];
   const struct network_authority *other = &authority->network->authorities[index];
   struct address address;
+  timer_heap_set(&authority->timers, &peer->timer, TIMER_PEER, (struct id){index, 1}, INSTANT_NEVER - 1); /* [MACH-11] it keeps its place */
   if (peer->link != NULL || authority->stopping) return;
   bool is_address = address_parse_host(other->host, strlen(other->host), &address);
   struct link *inner = is_address ? new_link(authority, index) : NULL;
@@ -66,6 +67,7 @@ void peer_timer(struct authority *authority, uint32_t index, instant now) {
 
 void peer_resolved(struct authority *authority, struct authority_link *link, instant now, const struct event *event) {
   id_table_remove(&authority->connections, link->connection);
+  effect_queue_release(&authority->effects);
   link->connection = ID_NONE;
   struct link *inner = event->outcome == OUTCOME_OK && event->address_count > 0 ? new_link(authority, (uint32_t)link->member) : NULL;
   bool good = inner != NULL && authority_link_draw(authority, link);

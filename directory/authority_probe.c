@@ -11,6 +11,11 @@ static uint64_t probe_interval(const struct authority *authority) {
   return (uint64_t)authority->network->timing.probe_interval * MILLISECONDS;
 }
 
+/* [MACH-11] It was set when the authority was made, and keeps its place. */
+static void plan(struct authority *authority, instant at) {
+  timer_heap_set(&authority->timers, &authority->probe_timer, TIMER_PROBES, ID_NONE, at);
+}
+
 static void set_timer(struct authority *authority, instant now) {
   instant at = INSTANT_NEVER;
   for (int i = 0; i < 2; i++) {
@@ -21,8 +26,7 @@ static void set_timer(struct authority *authority, instant now) {
     if (authority->probes_under_way[i] >= PROBES_OF_EACH && due <= now) due = instant_after(now, PROBES_BUSY_WAIT);
     at = instant_earlier(at, due);
   }
-  if (at == INSTANT_NEVER) timer_heap_cancel(&authority->timers, &authority->probe_timer);
-  else timer_heap_set(&authority->timers, &authority->probe_timer, TIMER_PROBES, ID_NONE, at);
+  plan(authority, at == INSTANT_NEVER ? INSTANT_NEVER - 1 : at);
 }
 
 /* Keeps the list in order of time: plans are near its end almost always. */
@@ -83,6 +87,7 @@ static void begin_due(struct authority *authority, int of, instant now) {
 }
 
 void probe_timer(struct authority *authority, instant now) {
+  plan(authority, INSTANT_NEVER - 1);
   for (int of = 0; of < 2; of++) begin_due(authority, of, now);
   set_timer(authority, now);
 }

@@ -14,9 +14,13 @@ static struct exchange *find(const struct fetch *fetch, struct id connection) {
   return NULL;
 }
 
+/* [MACH-11] With room for its close. */
 static bool draw_connection(struct exchange *exchange) {
+  struct effect_queue *effects = exchange->fetch->config.effects;
+  if (!effect_queue_reserve(effects)) return false;
   struct connection_slot *slot = id_table_add(exchange->fetch->config.connections, &exchange->connection);
   if (slot == NULL) {
+    effect_queue_release(effects);
     exchange->connection = ID_NONE;
     return false;
   }
@@ -60,7 +64,7 @@ static void drop(struct exchange *exchange, enum effect_kind how) {
   struct fetch *fetch = exchange->fetch;
   if (!id_is_none(exchange->connection)) {
     struct effect effect = {.kind = how, .id = exchange->connection};
-    effect_queue_put(fetch->config.effects, &effect);
+    effect_queue_put_reserved(fetch->config.effects, &effect);
     id_table_remove(fetch->config.connections, exchange->connection);
   }
   fetch_free_exchange(exchange);
@@ -323,6 +327,7 @@ size_t fetch_room(const struct fetch *fetch, struct id connection) {
 /* The lookup's id is used up: the connection gets its own. */
 static void resolved(struct exchange *exchange, instant now, const struct event *event) {
   id_table_remove(exchange->fetch->config.connections, exchange->connection);
+  effect_queue_release(exchange->fetch->config.effects);
   exchange->connection = ID_NONE;
   exchange->resolving = false;
   enum outcome outcome = event->outcome;

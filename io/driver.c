@@ -10,10 +10,24 @@ struct queued_event { struct list_node node; struct event event; };
 
 static_assert((int)RESOLVE_ADDRESSES_MAX == (int)EVENT_ADDRESSES_MAX, "every address of a lookup fits its event");
 
+static void tell(struct driver *driver, const struct event *event) {
+  driver_verbs(driver)->event(driver_self(driver), driver->now, event);
+}
+
+static void deliver_queued(struct driver *driver) {
+  for (struct list_node *node; (node = list_take_first(&driver->events)) != NULL;) {
+    struct queued_event *queued = LIST_OBJECT(node, struct queued_event, node);
+    tell(driver, &queued->event);
+    free(queued);
+  }
+}
+
+/* [MACH-12] Nothing overtakes: an end of stream that came before its CONNECTED would be heard by nobody. */
 void driver_post(struct driver *driver, const struct event *event) {
   struct queued_event *queued = malloc(sizeof *queued);
   if (queued == NULL) {
-    driver_verbs(driver)->event(driver_self(driver), driver->now, event);
+    deliver_queued(driver);
+    tell(driver, event);
     return;
   }
   *queued = (struct queued_event){.event = *event};
@@ -83,10 +97,6 @@ void driver_give(struct driver *driver, uint32_t kind, struct document *document
   driver->given_kind = kind;
 }
 
-static void tell(struct driver *driver, const struct event *event) {
-  driver_verbs(driver)->event(driver_self(driver), driver->now, event);
-}
-
 /* A person who asks a second time does not want to wait for a polite end. */
 static void take_stop(struct driver *driver) {
   bool interrupted = loop_was_interrupted(driver->loop);
@@ -110,11 +120,7 @@ static void deliver_events(struct driver *driver) {
   take_stop(driver);
   deliver_given(driver);
   driver_take_parcels(driver);
-  for (struct list_node *node; (node = list_take_first(&driver->events)) != NULL;) {
-    struct queued_event *queued = LIST_OBJECT(node, struct queued_event, node);
-    tell(driver, &queued->event);
-    free(queued);
-  }
+  deliver_queued(driver);
 }
 
 static void take_ready(struct driver *driver) {

@@ -58,7 +58,9 @@ static bool carry_out(struct driver *driver, struct effect *effect) {
     return true;
   case EFFECT_RESOLVE: resolver_ask(driver->resolver, effect->id, effect->name); return true;
   case EFFECT_WRITE_FILE:
-    if (!effect_queue_put(&driver->writes, effect)) write_file(driver, effect);
+    if (effect_queue_put(&driver->writes, effect)) return true;
+    driver_write_files(driver); /* in their order */
+    write_file(driver, effect);
     return true;
   case EFFECT_HAND_OVER: return hand_over(driver, effect);
   case EFFECT_MESSAGE: return send_message(driver, effect);

@@ -95,7 +95,8 @@ struct driver {
 static inline const struct machine_verbs *driver_verbs(const struct driver *driver) { return driver->config.machine.verbs; }
 static inline void *driver_self(const struct driver *driver) { return driver->config.machine.self; }
 
-/* driver.c: queues for the next time events are given; without memory the machine gets it now. Never called inside a verb. */
+/* driver.c: queues for the next time events are given; without memory the machine gets it now, behind those that are queued. Never
+ * called inside a verb. */
 void driver_post(struct driver *, const struct event *);
 
 /* driver_connection.c */

@@ -62,12 +62,12 @@ struct effect {
   struct id id;
   enum connection_kind connection;
   struct address address;
-  char name[HOST_NAME_MAX_BYTES + 1];
   struct document *document;
   bool secret; /* file mode 0600 */
   uint32_t to;
   struct machine_message message;
   enum outcome outcome;
+  char name[HOST_NAME_MAX_BYTES + 1]; /* last: few have one, and queues keep no more than there is */
 };
 
 struct status; /* protocol/status.h */

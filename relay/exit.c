@@ -69,8 +69,9 @@ static void send_end(struct shard *shard, struct exit_stream *stream, instant no
   if (!send_small(shard, stream, now, MESSAGE_END, &code, 1)) return;
   check_over(shard, stream);
   /* [STREAM-11] A number whose END is never answered would keep its place from others for as long as the circuit lives. */
-  if (!stream->end_received)
-    timer_heap_set(&shard->timers, &stream->timer, TIMER_END, stream->hop->id, instant_after(now, LIMIT_HALF_CLOSED_TIME));
+  bool is_watched = stream->end_received ||
+                    timer_heap_set(&shard->timers, &stream->timer, TIMER_END, stream->hop->id, instant_after(now, LIMIT_HALF_CLOSED_TIME));
+  if (!is_watched) hop_close(shard, stream->hop, now, OUTCOME_NO_MEMORY);
 }
 
 void exit_stream_end(struct shard *shard, struct exit_stream *stream, instant now, enum outcome cause) {
@@ -83,7 +84,7 @@ static void check_done(struct shard *shard, struct exit_stream *stream, instant 
   if (stream->state != STREAM_OPEN || !stream->eof_received || stream->to_destination.count > 0) return;
   if (!stream->eof_sent && !stream->end_received) {
     struct effect effect = {.kind = EFFECT_FINISH, .id = stream->connection}; /* [STREAM-6] */
-    shard_effect(shard, &effect);
+    if (!effect_queue_put(&shard->effects, &effect)) exit_stream_end(shard, stream, now, OUTCOME_NO_MEMORY);
     return;
   }
   exit_stream_disconnect(shard, stream, EFFECT_CLOSE_FLUSHED);
@@ -96,7 +97,9 @@ static void watch_half_closed(struct shard *shard, struct exit_stream *stream, i
   if (stream->state != STREAM_OPEN) return;
   stream->half_closed = true;
   stream->moved_at_timer = stream->received + stream->taken + stream->sent;
-  timer_heap_set(&shard->timers, &stream->timer, TIMER_STREAM, stream->connection, instant_after(now, LIMIT_HALF_CLOSED_TIME));
+  instant late = instant_after(now, LIMIT_HALF_CLOSED_TIME);
+  if (!timer_heap_set(&shard->timers, &stream->timer, TIMER_STREAM, stream->connection, late))
+    exit_stream_end(shard, stream, now, OUTCOME_NO_MEMORY);
 }
 
 void exit_stream_opened(struct shard *shard, struct exit_stream *stream, instant now) {
@@ -151,7 +154,7 @@ void exit_stream_eof(struct shard *shard, struct exit_stream *stream, instant no
 }
 
 void exit_stream_closed(struct shard *shard, struct exit_stream *stream, instant now, enum outcome outcome) {
-  id_table_remove(&shard->connections, stream->connection);
+  shard_forget_connection(shard, stream->connection);
   list_leave(&stream->ready_node);
   stream->connection = ID_NONE;
   if (stream->state == STREAM_CONNECTING && exit_connect_next(shard, stream, now)) return;

@@ -28,7 +28,7 @@ static struct exit_stream *stream_new(struct shard *shard, struct hop *hop, cons
 
 /* A name for the driver; each attempt has its own. */
 static bool draw_connection(struct shard *shard, struct exit_stream *stream) {
-  struct shard_connection *connection = id_table_add(&shard->connections, &stream->connection);
+  struct shard_connection *connection = shard_draw_connection(shard, &stream->connection);
   if (connection == NULL) return false;
   connection->stream = stream;
   return true;
@@ -78,6 +78,14 @@ static void keep_allowed(struct shard *shard, struct exit_stream *stream, const 
   }
 }
 
+/* An effect that was not taken: nobody heard of its name. */
+static bool begin(struct shard *shard, struct exit_stream *stream, const struct effect *effect) {
+  if (effect_queue_put(&shard->effects, effect)) return true;
+  shard_forget_connection(shard, stream->connection);
+  stream->connection = ID_NONE;
+  return false;
+}
+
 bool exit_connect_next(struct shard *shard, struct exit_stream *stream, instant now) {
   (void)now;
   if (stream->address_next >= stream->address_count || !draw_connection(shard, stream)) return false;
@@ -86,12 +94,12 @@ bool exit_connect_next(struct shard *shard, struct exit_stream *stream, instant 
                           .id = stream->connection,
                           .connection = CONNECTION_STREAM,
                           .address = stream->addresses[stream->address_next++]};
-  shard_effect(shard, &effect);
-  return true;
+  return begin(shard, stream, &effect);
 }
 
 static void connect_or_end(struct shard *shard, struct exit_stream *stream, instant now, enum outcome cause) {
-  if (!exit_connect_next(shard, stream, now)) exit_stream_end(shard, stream, now, cause);
+  if (exit_connect_next(shard, stream, now)) return;
+  exit_stream_end(shard, stream, now, stream->address_count > 0 ? OUTCOME_NO_MEMORY : cause);
 }
 
 static void resolve(struct shard *shard, struct exit_stream *stream, instant now, const struct target *target) {
@@ -105,7 +113,7 @@ static void resolve(struct shard *shard, struct exit_stream *stream, instant now
   stream->hop->lookups++;
   effect.id = stream->connection;
   memcpy(effect.name, target->name, (size_t)target->name_len + 1);
-  shard_effect(shard, &effect);
+  if (!begin(shard, stream, &effect)) exit_stream_end(shard, stream, now, OUTCOME_NO_MEMORY);
 }
 
 void exit_begin(struct shard *shard, struct hop *hop, instant now, const struct message *message) {
@@ -157,7 +165,7 @@ static void tell_addresses(struct shard *shard, struct exit_stream *stream, inst
 void exit_resolved(struct shard *shard, struct exit_stream *stream, instant now, const struct event *event) {
   if (stream->state != STREAM_RESOLVING) return;
   /* The lookup's name is used up: a connection gets its own. */
-  id_table_remove(&shard->connections, stream->connection);
+  shard_forget_connection(shard, stream->connection);
   stream->connection = ID_NONE;
   stream->hop->lookups--;
   if (event->outcome != OUTCOME_OK) {

@@ -39,7 +39,7 @@ static void complain(struct shard *shard, instant now) {
   if (now < shard->may_complain) return;
   shard->may_complain = instant_after(now, 1 * SECONDS);
   struct effect effect = {.kind = EFFECT_MESSAGE, .to = 0, .message = {.kind = KEEPER_UNKNOWN_RELAY}};
-  shard_effect(shard, &effect);
+  (void)effect_queue_put(&shard->effects, &effect); /* a hint: the next one does as well */
 }
 
 void extend_begin(struct shard *shard, struct hop *hop, instant now, const struct message *message) {
@@ -69,7 +69,10 @@ void extend_begin(struct shard *shard, struct hop *hop, instant now, const struc
   cell_encode_create(request->bytes, 1, &create); /* the id is drawn when it leaves */
   hop->request = request;
   hop->extending = true;
-  timer_heap_set(&shard->timers, &hop->timer, TIMER_HOP, hop->id, instant_after(now, LIMIT_EXTEND_TIME));
+  if (!timer_heap_set(&shard->timers, &hop->timer, TIMER_HOP, hop->id, instant_after(now, LIMIT_EXTEND_TIME))) {
+    extend_fail(shard, hop, now, OUTCOME_NO_MEMORY);
+    return;
+  }
   struct neighbour *neighbour = neighbour_reach(shard, now, entry);
   if (neighbour == NULL) {
     extend_fail(shard, hop, now, OUTCOME_LIMIT_REACHED);

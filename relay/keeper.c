@@ -7,7 +7,10 @@ enum { CONNECTIONS = 1024, LINK_NUMBERS = 65536 };
 
 struct keeper *keeper_new(const struct keeper_config *config) {
   struct keeper *keeper = calloc(1, sizeof *keeper);
-  if (keeper == NULL) return NULL;
+  if (keeper == NULL) {
+    consensus_release(config->consensus);
+    return NULL;
+  }
   keeper->config = *config;
   random_init(&keeper->random, config->seed);
   bytes_wipe(keeper->config.seed, sizeof keeper->config.seed);
@@ -21,7 +24,7 @@ struct keeper *keeper_new(const struct keeper_config *config) {
   keeper->last_sequence = config->last_sequence;
   listing_init(keeper);
   keeper->signing_expires = config->descriptor->signing_expires;
-  if (keeper->cells == NULL || keeper->keys == NULL) {
+  if (keeper->cells == NULL || keeper->keys == NULL || !timer_heap_set(&keeper->timers, &keeper->publish_timer, 1, ID_NONE, INSTANT_NEVER - 1)) {
     consensus_release(config->consensus);
     keeper_free(keeper);
     return NULL;
@@ -53,6 +56,8 @@ void keeper_free(struct keeper *keeper) {
   if (keeper == NULL) return;
   fetch_free(keeper->fetch);
   document_release(keeper->descriptor);
+  document_release(keeper->shown);
+  document_release(keeper->split);
   onion_keys_free(keeper->keys);
   effect_queue_wipe(&keeper->effects);
   id_table_wipe(&keeper->connections);
@@ -61,12 +66,6 @@ void keeper_free(struct keeper *keeper) {
   cell_pool_free(keeper->cells);
   random_wipe(&keeper->random);
   free(keeper);
-}
-
-void keeper_effect(struct keeper *keeper, const struct effect *effect) {
-  if (effect_queue_put(&keeper->effects, effect)) return;
-  trace_write(keeper->config.trace, TRACE_ERROR, "keeper", "no memory for an effect");
-  if (effect->kind == EFFECT_WRITE_FILE) document_release(effect->document);
 }
 
 /* ---- who may connect ---- */
@@ -79,13 +78,16 @@ static bool may_connect(struct keeper *keeper, const struct address *peer) {
   return count < LIMIT_LINKS_PER_ADDRESS && index_map_put(&keeper->per_address, address_source_key(peer), count + 1);
 }
 
-static void link_closed(struct keeper *keeper, const struct machine_message *message, uint32_t shard) {
+static void count_out(struct keeper *keeper, const struct address *peer) {
   uint64_t count = 0;
-  const struct address *peer = &message->address;
-  if (shard >= 1 && shard <= keeper->config.shard_count && keeper->links[shard - 1] > 0) keeper->links[shard - 1]--;
   if (address_is_private(peer) || !index_map_get(&keeper->per_address, address_source_key(peer), &count)) return;
   if (count <= 1) index_map_remove(&keeper->per_address, address_source_key(peer));
   else index_map_put(&keeper->per_address, address_source_key(peer), count - 1);
+}
+
+static void link_closed(struct keeper *keeper, const struct machine_message *message, uint32_t shard) {
+  if (shard >= 1 && shard <= keeper->config.shard_count && keeper->links[shard - 1] > 0) keeper->links[shard - 1]--;
+  count_out(keeper, &message->address);
 }
 
 static uint32_t least_loaded(const struct keeper *keeper) {
@@ -102,18 +104,15 @@ static struct id verb_accept(void *self, instant now, enum connection_kind kind,
   if (kind != CONNECTION_LINK || keeper->stopping) return ID_NONE;
   struct connection_slot *slot = id_table_add(&keeper->connections, &id);
   if (slot == NULL) return ID_NONE;
-  if (!may_connect(keeper, peer)) {
-    id_table_remove(&keeper->connections, id);
-    keeper->refused++;
-    return ID_NONE;
-  }
+  id_table_remove(&keeper->connections, id); /* the shard's from here on */
   uint32_t shard = least_loaded(keeper);
-  keeper->links[shard]++;
-  keeper->accepted++;
   struct effect effect = {.kind = EFFECT_HAND_OVER, .id = id, .to = shard + 1};
-  keeper_effect(keeper, &effect);
-  id_table_remove(&keeper->connections, id);
-  return id;
+  bool is_counted = may_connect(keeper, peer), is_taken = is_counted && effect_queue_put(&keeper->effects, &effect);
+  if (is_counted && !is_taken) count_out(keeper, peer);
+  keeper->links[shard] += is_taken;
+  keeper->accepted += is_taken;
+  keeper->refused += !is_taken;
+  return is_taken ? id : ID_NONE;
 }
 
 /* ---- the fetch's connections ---- */
@@ -128,17 +127,6 @@ static size_t verb_room(const void *self, struct id id) {
   return is_fetch(keeper, id) ? fetch_room(keeper->fetch, id) : 0;
 }
 
-static void save_network(struct keeper *keeper) {
-  struct effect write = {.kind = EFFECT_WRITE_FILE, .name = KEEPER_NETWORK_FILE, .document = network_chain_text(keeper->config.networks)};
-  if (write.document != NULL) keeper_effect(keeper, &write);
-}
-
-/* [NET-14] */
-static void save_split(struct keeper *keeper) {
-  struct effect write = {.kind = EFFECT_WRITE_FILE, .name = FETCH_SPLIT_FILE, .document = fetch_take_split(keeper->fetch)};
-  if (write.document != NULL) keeper_effect(keeper, &write);
-}
-
 /* [NET-13] Shards show the files up to the serial of the newest consensus. They have them before that consensus. */
 static void show_networks(struct keeper *keeper) {
   const struct consensus *consensus = fetch_consensus(keeper->fetch);
@@ -146,32 +134,30 @@ static void show_networks(struct keeper *keeper) {
   if (last == 0 || (keeper->shown_first == first && keeper->shown_last == last)) return;
   struct document *texts = network_chain_text_until(keeper->config.networks, last);
   if (texts == NULL) return;
-  for (uint32_t i = 0; i < keeper->config.shard_count; i++) {
-    struct effect effect = {.kind = EFFECT_MESSAGE,
-                            .to = i + 1,
-                            .message = {.kind = SHARD_NETWORK_FILES, .object = document_take(texts), .value = first}};
-    keeper_effect(keeper, &effect);
-  }
-  document_release(texts);
+  document_release(keeper->shown);
+  keeper->shown = texts;
+  for (uint32_t i = 0; i < keeper->config.shard_count; i++) keeper->owes_files[i] = true;
   keeper->shown_first = first;
   keeper->shown_last = last;
+}
+
+/* [NET-14] */
+static void take_split(struct keeper *keeper) {
+  struct document *proof = fetch_take_split(keeper->fetch);
+  if (proof == NULL) return;
+  document_release(keeper->split);
+  keeper->split = proof;
 }
 
 /* What a new consensus means: shards hear of it, it is saved, and perhaps we are in it. */
 static void spread_news(struct keeper *keeper, instant now) {
   struct consensus *consensus = fetch_consensus(keeper->fetch);
-  if (fetch_take_network_news(keeper->fetch)) save_network(keeper);
-  save_split(keeper);
+  if (fetch_take_network_news(keeper->fetch)) keeper->network_unsaved = true;
+  take_split(keeper);
   show_networks(keeper);
   if (!fetch_take_news(keeper->fetch)) return;
-  for (uint32_t i = 0; i < keeper->config.shard_count; i++) {
-    struct effect effect = {.kind = EFFECT_MESSAGE,
-                            .to = i + 1,
-                            .message = {.kind = SHARD_CONSENSUS, .object = consensus_take(consensus)}};
-    keeper_effect(keeper, &effect);
-  }
-  struct effect write = {.kind = EFFECT_WRITE_FILE, .name = KEEPER_CONSENSUS_FILE, .document = document_take(consensus_text(consensus))};
-  keeper_effect(keeper, &write);
+  for (uint32_t i = 0; i < keeper->config.shard_count; i++) keeper->owes_consensus[i] = true;
+  keeper->consensus_unsaved = true;
   const struct relay_entry *own = consensus_find(consensus, keeper->config.self->identity);
   bool listed = own != NULL;
   if (listed != keeper->listed)
@@ -239,12 +225,10 @@ static void verb_event(void *self, instant now, const struct event *event) {
     publish_written(keeper, now, event);
     note_stage(keeper, now);
     return;
-  case EVENT_STOP: {
-    struct effect effect = {.kind = EFFECT_EXIT, .outcome = OUTCOME_OK};
+  case EVENT_STOP:
     keeper->stopping = true;
-    keeper_effect(keeper, &effect);
+    effect_queue_exit(&keeper->effects, OUTCOME_OK);
     return;
-  }
   case EVENT_CONNECTED:
   case EVENT_EOF:
   case EVENT_CLOSED:
@@ -258,8 +242,47 @@ static bool verb_next_ready(void *self, struct id *ret) {
   return trunk_pool_next_ready(&((struct keeper *)self)->trunks, ret);
 }
 
+/* ---- effects ---- */
+
+static bool owe_message(bool *owed, uint32_t shard, uint32_t kind, void *object, struct effect *ret) {
+  *owed = object == NULL;
+  *ret = (struct effect){.kind = EFFECT_MESSAGE, .to = shard + 1, .message = {.kind = kind, .object = object}};
+  return object != NULL;
+}
+
+static bool owe_file(bool *owed, const char *name, struct document *document, struct effect *ret) {
+  *owed = document == NULL;
+  *ret = (struct effect){.kind = EFFECT_WRITE_FILE, .document = document};
+  memcpy(ret->name, name, strlen(name) + 1);
+  return document != NULL;
+}
+
+/* [MACH-11] What must reach somebody is made when it is taken: while there is no memory for it, it stays owed. */
+static bool next_owed(struct keeper *keeper, struct effect *ret) {
+  struct consensus *consensus = fetch_consensus(keeper->fetch);
+  for (uint32_t i = 0; i < keeper->config.shard_count; i++) {
+    if (keeper->owes_files[i]) {
+      owe_message(&keeper->owes_files[i], i, SHARD_NETWORK_FILES, document_take(keeper->shown), ret);
+      ret->message.value = keeper->shown_first;
+      return true;
+    }
+    if (keeper->owes_consensus[i]) return owe_message(&keeper->owes_consensus[i], i, SHARD_CONSENSUS, consensus_take(consensus), ret);
+    if (keeper->owes_keys[i] && owe_message(&keeper->owes_keys[i], i, SHARD_ONION_KEYS, onion_keys_new(keeper->keys), ret)) return true;
+  }
+  if (keeper->split != NULL) {
+    bool owed;
+    owe_file(&owed, FETCH_SPLIT_FILE, keeper->split, ret);
+    keeper->split = NULL; /* the reference moves in */
+    return true;
+  }
+  if (keeper->consensus_unsaved)
+    return owe_file(&keeper->consensus_unsaved, KEEPER_CONSENSUS_FILE, document_take(consensus_text(consensus)), ret);
+  return keeper->network_unsaved && owe_file(&keeper->network_unsaved, KEEPER_NETWORK_FILE, network_chain_text(keeper->config.networks), ret);
+}
+
 static bool verb_next_effect(void *self, struct effect *ret) {
-  return effect_queue_take(&((struct keeper *)self)->effects, ret);
+  struct keeper *keeper = self;
+  return next_owed(keeper, ret) || effect_queue_take(&keeper->effects, ret);
 }
 
 static instant verb_deadline(const void *self) {

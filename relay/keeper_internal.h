@@ -36,14 +36,16 @@ struct keeper {
   uint64_t last_sequence;
   uint32_t shown_first, shown_last; /* serials of the network files that shards show; 0: none */
   bool listed, stopping, keys_sent, publish_due;
+  bool network_unsaved, consensus_unsaved;
+  bool owes_files[KEEPER_SHARDS_MAX], owes_consensus[KEEPER_SHARDS_MAX], owes_keys[KEEPER_SHARDS_MAX]; /* shards that have not got the newest yet */
+  struct document *shown; /* network files for the shards; NULL: none yet */
+  struct document *split; /* a proof that is not saved yet */
   uint8_t stage; /* the highest so far: progress never runs backwards */
   uint64_t accepted, refused;
   instant unlisted_since, unlisted_told; /* [DESC-9] INSTANT_NEVER: it is listed, or nobody took its descriptor; not told yet */
   uint32_t links[KEEPER_SHARDS_MAX];
   struct shard_figures figures[KEEPER_SHARDS_MAX];
 };
-
-void keeper_effect(struct keeper *, const struct effect *);
 
 /* onion_keys.c: in guarded memory. NULL: no memory. */
 struct onion_keys *onion_keys_new(const struct onion_keys *from);

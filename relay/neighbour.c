@@ -4,13 +4,14 @@
 #include <string.h>
 
 enum { CREATES_PER_SECOND = 100, CREATES_BURST = 1000, RETIRE_AFTER_HOURS = 12, RETIRE_SPREAD_HOURS = 12 };
+enum { REFUSALS_RESERVED = 64 };
 
 static struct neighbour *neighbour_new(struct shard *shard, instant now, struct link *link, const struct address *address) {
   struct id id;
-  struct shard_connection *connection = link == NULL ? NULL : id_table_add(&shard->connections, &id);
+  struct shard_connection *connection = link == NULL ? NULL : shard_draw_connection(shard, &id);
   struct neighbour *neighbour = connection == NULL ? NULL : calloc(1, sizeof *neighbour);
   if (neighbour == NULL) {
-    if (connection != NULL) id_table_remove(&shard->connections, id);
+    if (connection != NULL) shard_forget_connection(shard, id);
     link_free(link);
     return NULL;
   }
@@ -25,7 +26,7 @@ static struct neighbour *neighbour_new(struct shard *shard, instant now, struct 
                                                   instant_after(now, LIMIT_HANDSHAKE_TIME))) {
     trunk_free(neighbour->trunk);
     free(neighbour);
-    id_table_remove(&shard->connections, id);
+    shard_forget_connection(shard, id);
     return NULL;
   }
   connection->neighbour = neighbour;
@@ -34,10 +35,14 @@ static struct neighbour *neighbour_new(struct shard *shard, instant now, struct 
   return neighbour;
 }
 
+/* [MACH-11] The report that it is gone has its room as long as it is there. */
 struct neighbour *neighbour_accept(struct shard *shard, instant now, const struct address *address) {
+  while (shard->refusals_reserved < REFUSALS_RESERVED && effect_queue_reserve(&shard->effects)) shard->refusals_reserved++;
+  if (!effect_queue_reserve(&shard->effects)) return NULL;
   struct link *link = link_new_responder(shard->config.self, &shard->random);
   struct neighbour *neighbour = neighbour_new(shard, now, link, address);
   if (neighbour != NULL) neighbour->accepted = true;
+  else effect_queue_release(&shard->effects);
   return neighbour;
 }
 
@@ -65,11 +70,13 @@ struct neighbour *neighbour_reach(struct shard *shard, instant now, const struct
   /* A link takes no new circuits after a random half to whole day, so that nothing lasts for ever. */
   neighbour->retire_at =
       instant_after(now, RETIRE_AFTER_HOURS * HOURS + random_below(&shard->random, RETIRE_SPREAD_HOURS * HOURS));
-  index_map_put(&shard->neighbours, neighbour_key(shard, entry->identity), neighbour->connection.slot);
   struct effect effect = {
       .kind = EFFECT_CONNECT, .id = neighbour->connection, .connection = CONNECTION_LINK, .address = entry->address};
-  shard_effect(shard, &effect);
-  return neighbour;
+  bool begun = index_map_put(&shard->neighbours, neighbour_key(shard, entry->identity), neighbour->connection.slot) &&
+               effect_queue_put(&shard->effects, &effect);
+  if (begun) return neighbour;
+  neighbour_lost(shard, neighbour, now, OUTCOME_NO_MEMORY);
+  return NULL;
 }
 
 /* [LINK-6] The identity that message 3 named is looked up, and the key that was proved compared with its. */
@@ -171,9 +178,25 @@ enum outcome neighbour_receive(struct shard *shard, struct neighbour *neighbour,
   return outcome;
 }
 
-void neighbour_report_closed(struct shard *shard, const struct address *peer) {
-  struct effect effect = {.kind = EFFECT_MESSAGE, .to = 0, .message = {.kind = KEEPER_LINK_CLOSED, .value = 1, .address = *peer}};
-  shard_effect(shard, &effect);
+static struct effect closed_report(const struct address *peer) {
+  return (struct effect){.kind = EFFECT_MESSAGE, .to = 0, .message = {.kind = KEEPER_LINK_CLOSED, .value = 1, .address = *peer}};
+}
+
+/* [MACH-11] A count that is never taken back would keep an address out for ever: who can't say it, for want of memory, ends. */
+void neighbour_report_refused(struct shard *shard, const struct address *peer) {
+  struct effect effect = closed_report(peer);
+  if (effect_queue_put(&shard->effects, &effect)) return;
+  if (shard->refusals_reserved == 0) {
+    effect_queue_exit(&shard->effects, OUTCOME_NO_MEMORY);
+    return;
+  }
+  shard->refusals_reserved--;
+  effect_queue_put_reserved(&shard->effects, &effect);
+}
+
+static void report_closed(struct shard *shard, const struct neighbour *neighbour) {
+  struct effect effect = closed_report(&neighbour->address);
+  effect_queue_put_reserved(&shard->effects, &effect);
 }
 
 void neighbour_lost(struct shard *shard, struct neighbour *neighbour, instant now, enum outcome outcome) {
@@ -191,7 +214,7 @@ void neighbour_lost(struct shard *shard, struct neighbour *neighbour, instant no
   struct list_node *node;
   while ((node = list_first(&neighbour->waiting)) != NULL)
     extend_fail(shard, LIST_OBJECT(node, struct hop, waits), now, OUTCOME_LINK_FAILED);
-  if (neighbour->accepted) neighbour_report_closed(shard, &neighbour->address);
+  if (neighbour->accepted) report_closed(shard, neighbour);
   list_append(&shard->gone, &neighbour->gone);
 }
 

@@ -11,6 +11,7 @@
 enum { WARNING_DAYS = 7 };
 static_assert(PUBLISH_EVERY / MILLISECONDS * 2 < DESCRIPTOR_AGE_MOST_MS, "a descriptor is replaced well before it is too old");
 
+/* The timer was set when the keeper was made: it has its place. */
 static void try_again_at(struct keeper *keeper, instant at) {
   timer_heap_set(&keeper->timers, &keeper->publish_timer, 1, ID_NONE, at);
 }
@@ -51,22 +52,17 @@ static void make_key(struct keeper *keeper, instant now, uint8_t generation) {
                           .secret = true};
   bytes_wipe(text, sizeof text);
   keeper->keys_sent = false;
-  if (effect.document == NULL) {
+  if (effect.document == NULL || !effect_queue_put(&keeper->effects, &effect)) {
+    document_release(effect.document);
     drop_newest(keys);
     try_again_at(keeper, instant_after(now, RETRY_AFTER));
     return;
   }
   keeper->keys_write = effect.id;
-  keeper_effect(keeper, &effect);
 }
 
 static void send_keys(struct keeper *keeper) {
-  for (uint32_t i = 0; i < keeper->config.shard_count; i++) {
-    struct effect effect = {.kind = EFFECT_MESSAGE,
-                            .to = i + 1,
-                            .message = {.kind = SHARD_ONION_KEYS, .object = onion_keys_new(keeper->keys)}};
-    if (effect.message.object != NULL) keeper_effect(keeper, &effect);
-  }
+  for (uint32_t i = 0; i < keeper->config.shard_count; i++) keeper->owes_keys[i] = true;
   keeper->keys_sent = true;
 }
 
@@ -110,7 +106,11 @@ static bool publish(struct keeper *keeper, instant now) {
   struct document *document = len == 0 ? NULL : document_new(text, len);
   if (document == NULL) return false;
   struct effect write = {.kind = EFFECT_WRITE_FILE, .id = {2, 1}, .name = KEEPER_DESCRIPTOR_FILE, .document = document_take(document)};
-  keeper_effect(keeper, &write);
+  if (!effect_queue_put(&keeper->effects, &write)) {
+    document_release(document);
+    document_release(document);
+    return false;
+  }
   document_release(keeper->descriptor); /* [FETCH-7] */
   keeper->descriptor = document_take(document);
   fetch_publish(keeper->fetch, now, document);

@@ -52,6 +52,7 @@ static void wipe_effects(struct shard *shard) {
     if (effect.kind == EFFECT_MESSAGE && effect.message.kind == KEEPER_FIGURES) free(effect.message.object);
     document_release(effect.document);
   }
+  effect_queue_wipe(&shard->effects);
 }
 
 void shard_free(struct shard *shard) {
@@ -81,18 +82,27 @@ void shard_free(struct shard *shard) {
   free(shard);
 }
 
-void shard_effect(struct shard *shard, const struct effect *effect) {
-  if (!effect_queue_put(&shard->effects, effect))
-    trace_write(shard->config.trace, TRACE_ERROR, "shard", "no memory for an effect: a connection may hang until it times out");
-}
-
 struct shard_connection *shard_connection(const struct shard *shard, struct id id) {
   return id_table_get(&shard->connections, id);
 }
 
+/* [MACH-11] */
+struct shard_connection *shard_draw_connection(struct shard *shard, struct id *ret_id) {
+  *ret_id = ID_NONE;
+  if (!effect_queue_reserve(&shard->effects)) return NULL;
+  struct shard_connection *connection = id_table_add(&shard->connections, ret_id);
+  if (connection == NULL) effect_queue_release(&shard->effects);
+  return connection;
+}
+
+void shard_forget_connection(struct shard *shard, struct id id) {
+  effect_queue_release(&shard->effects);
+  id_table_remove(&shard->connections, id);
+}
+
 void shard_close_connection(struct shard *shard, struct id id, enum effect_kind kind) {
   struct effect effect = {.kind = kind, .id = id};
-  shard_effect(shard, &effect);
+  effect_queue_put_reserved(&shard->effects, &effect);
   id_table_remove(&shard->connections, id);
 }
 
@@ -136,7 +146,7 @@ static struct id verb_accept(void *self, instant now, enum connection_kind kind,
   bool may = kind == CONNECTION_LINK && !shard->stopping && shard->figures.links < LIMIT_LINKS_PER_NODE;
   struct neighbour *neighbour = may ? neighbour_accept(shard, now, peer) : NULL;
   if (neighbour != NULL) return neighbour->connection;
-  neighbour_report_closed(shard, peer); /* the keeper counted it */
+  neighbour_report_refused(shard, peer);
   return ID_NONE;
 }
 
@@ -199,8 +209,7 @@ static void take_message(struct shard *shard, const struct machine_message *mess
 
 static void stop(struct shard *shard) {
   shard->stopping = true;
-  struct effect effect = {.kind = EFFECT_EXIT, .outcome = OUTCOME_OK};
-  shard_effect(shard, &effect);
+  effect_queue_exit(&shard->effects, OUTCOME_OK);
 }
 
 static void connection_event(struct shard *shard, instant now, const struct event *event) {
@@ -267,9 +276,10 @@ static void send_figures(struct shard *shard, instant now) {
   plan_figures(shard, now);
   struct shard_figures *figures = malloc(sizeof *figures);
   if (figures == NULL) return;
-  *figures = shard->told = shard->figures;
+  *figures = shard->figures;
   struct effect effect = {.kind = EFFECT_MESSAGE, .to = 0, .message = {.kind = KEEPER_FIGURES, .object = figures}};
-  shard_effect(shard, &effect);
+  if (effect_queue_put(&shard->effects, &effect)) shard->told = shard->figures;
+  else free(figures); /* the next ones tell as much */
 }
 
 static void verb_tick(void *self, instant now) {

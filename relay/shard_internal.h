@@ -94,14 +94,18 @@ struct shard {
   struct effect_queue effects;
   struct list links, wants_work, has_creates, ready_streams, dead_hops, dead_streams, gone;
   uint32_t next_number;
+  uint32_t refusals_reserved; /* room for reports of links that were not taken */
   bool work_turn, stopping;
   instant may_complain; /* KEEPER_UNKNOWN_RELAY: at most once a second */
   struct shard_figures figures, told; /* told: to the keeper, last */
 };
 
 /* shard.c */
-void shard_effect(struct shard *, const struct effect *);
 struct shard_connection *shard_connection(const struct shard *, struct id);
+/* [MACH-11] A name for the driver, with room for its close. NULL: limits, or no memory. */
+struct shard_connection *shard_draw_connection(struct shard *, struct id *ret_id);
+/* The driver never heard of it, or has forgotten it. */
+void shard_forget_connection(struct shard *, struct id);
 void shard_sweep(struct shard *, instant now);
 /* A cell of the pool; when it is full, whoever has stood still longest is evicted. NULL: none even so. */
 struct cell *shard_take_cell(struct shard *, instant now);
@@ -117,8 +121,8 @@ void neighbour_lost(struct shard *, struct neighbour *, instant now, enum outcom
 void neighbour_timer(struct shard *, struct neighbour *, instant now);
 void neighbour_work(struct shard *, struct neighbour *, instant now);
 void neighbour_free(struct shard *, struct neighbour *);
-/* [LIMIT-5] Tells the keeper that an accepted link from this address is gone, or was not taken. */
-void neighbour_report_closed(struct shard *, const struct address *peer);
+/* [LIMIT-5] Tells the keeper, which counted it, that a link from this address was not taken. */
+void neighbour_report_refused(struct shard *, const struct address *peer);
 
 /* admission.c */
 void admission_create(struct shard *, struct neighbour *, instant now, uint32_t circuit, const struct cell_create *);

@@ -55,3 +55,52 @@ static uint32_t put_documents(void) {
 Test(effect_queue, survives_every_failing_allocation) {
   failing_allocator_try_every(put_documents, true);
 }
+
+Test(effect_queue, what_is_reserved_goes_in_without_memory_and_in_its_place) {
+  struct effect_queue queue = {0};
+  struct effect effect;
+  cr_assert(effect_queue_reserve(&queue) && effect_queue_reserve(&queue));
+  cr_assert(effect_queue_put(&queue, &(struct effect){.kind = EFFECT_RESOLVE, .name = "www.example"}));
+  int64_t before = failing_allocator_live();
+  effect_queue_put_reserved(&queue, &(struct effect){.kind = EFFECT_CLOSE, .id = {7, 1}});
+  cr_assert(failing_allocator_live() == before, "nothing is allocated");
+  cr_assert(queue.count == 2 && queue.reserved == 1, "room is used up by what it was for");
+  cr_assert(effect_queue_take(&queue, &effect) && effect.kind == EFFECT_RESOLVE);
+  cr_assert(effect_queue_take(&queue, &effect) && effect.kind == EFFECT_CLOSE && effect.id.slot == 7);
+  cr_assert_str_eq(effect.name, "", "the name of the one before is not left over");
+  effect_queue_release(&queue);
+  cr_assert(queue.reserved == 0 && !effect_queue_take(&queue, &effect));
+}
+
+Test(effect_queue, the_end_comes_last_and_once_whatever_the_memory) {
+  struct effect_queue queue = {0};
+  struct effect effect;
+  effect_queue_exit(&queue, OUTCOME_NO_MEMORY);
+  effect_queue_exit(&queue, OUTCOME_OK);
+  cr_assert(effect_queue_put(&queue, &(struct effect){.kind = EFFECT_CLOSE}));
+  cr_assert(effect_queue_take(&queue, &effect) && effect.kind == EFFECT_CLOSE);
+  cr_assert(effect_queue_take(&queue, &effect) && effect.kind == EFFECT_EXIT && effect.outcome == OUTCOME_NO_MEMORY);
+  cr_assert(!effect_queue_take(&queue, &effect));
+}
+
+/* Each connection begins with its room; whatever else failed, each that began is closed. */
+static uint32_t draw_and_close(void) {
+  struct effect_queue queue = {0};
+  uint32_t told = 0, drawn = 0, closed = 0;
+  for (uint32_t i = 0; i < 4; i++) {
+    if (!effect_queue_reserve(&queue)) {
+      told++;
+      continue;
+    }
+    drawn++;
+    told += !effect_queue_put(&queue, &(struct effect){.kind = EFFECT_CONNECT});
+    effect_queue_put_reserved(&queue, &(struct effect){.kind = EFFECT_CLOSE});
+  }
+  for (struct effect effect; effect_queue_take(&queue, &effect);) closed += effect.kind == EFFECT_CLOSE;
+  cr_assert(closed == drawn);
+  return told;
+}
+
+Test(effect_queue, no_failing_allocation_loses_an_effect_that_was_promised) {
+  failing_allocator_try_every(draw_and_close, true);
+}
