@@ -150,6 +150,11 @@ TEST_PROGRAMS += $(BUILD)/tests/days
 .PHONY: sim-days
 sim-days: $(BUILD)/tests/days
 	$< days-4 days-7
+# Whole machines whose n-th allocation fails.
+$(BUILD)/tests/no_memory: LDFLAGS += $(unit-protocol_LDFLAGS)
+$(BUILD)/tests/no_memory: $(BUILD)/tests/sim/no_memory.o $(BUILD)/tests/unit/protocol/failing_allocator.o $(SIM_OBJECTS) $(LIBRARY)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+SANITIZED_TESTS += no_memory
 
 # Everything that is checked. To register more, above this block:
 #   TEST_PROGRAMS  += $(BUILD)/tests/NAME  says `N passed, N failed` last; two run side by side

@@ -26,7 +26,7 @@ struct trunk {
   struct index_map circuits;
   struct trunk_side *latest; /* the side that was found last: cells of one circuit come in runs */
   struct list sides, reports;
-  struct list_node ready;
+  struct list_node ready, starved;
   struct cell_queue control; /* CREATE, CREATED */
   struct close_queue closes;
   bool time_pending, time_told, transfer_turn; /* told: by the peer */
@@ -48,6 +48,8 @@ void trunk_forget(struct trunk_side *);
 void trunk_list_report(struct trunk_side *, instant now);
 /* Puts the side into the schedule if it has a cell and may send it, else takes it out. */
 void trunk_schedule_side(struct trunk_side *, instant now);
+/* What could not be scheduled before. */
+void trunk_feed(struct trunk *, instant now);
 /* The link's cell source. */
 bool trunk_next_cell(void *context, instant now, uint8_t cell[CELL_BYTES]);
 

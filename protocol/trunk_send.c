@@ -66,6 +66,7 @@ static void note_close_sent(struct trunk *trunk, instant now) {
 
 bool trunk_next_cell(void *context, instant now, uint8_t cell[CELL_BYTES]) {
   struct trunk *trunk = context;
+  if (list_contains_node(&trunk->starved)) trunk_feed(trunk, now);
   struct schedule_entry *entry = schedule_next(trunk->schedule);
   bool control = trunk->time_pending || list_first(&trunk->reports) != NULL;
   /* Documents take turns with circuits, so that neither starves. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 enum { ID_DRAWS = 32 };
+#define FEED_AGAIN (100 * MILLISECONDS)
 
 struct trunk_side *trunk_find(struct trunk *trunk, uint32_t circuit, bool *ret_closing) {
   uint64_t value = 0;
@@ -132,16 +133,29 @@ void trunk_passed(struct trunk_side *side, instant now) {
   trunk_list_report(side, now);
 }
 
+/* Cells wait that nobody would ever send: the trunk looks again when it sends next, and after a while by itself. */
+static void starve(struct trunk *trunk, instant now) {
+  if (list_contains_node(&trunk->starved)) return;
+  if (list_first(&trunk->pool->starved) == NULL) trunk->pool->feed_at = instant_after(now, FEED_AGAIN);
+  list_append(&trunk->pool->starved, &trunk->starved);
+}
+
 void trunk_schedule_side(struct trunk_side *side, instant now) {
-  (void)now;
   struct trunk *trunk = side->trunk;
   bool sends = side->queue.count > 0 && side->state != SIDE_CREATING && credit_sender_room(&side->out) > 0;
   if (!sends) {
     schedule_remove(trunk->schedule, &side->entry);
     return;
   }
-  if (!schedule_contains(&side->entry) && !schedule_add(trunk->schedule, &side->entry, side->source)) return;
-  trunk_make_ready(trunk);
+  bool is_scheduled = schedule_contains(&side->entry) || schedule_add(trunk->schedule, &side->entry, side->source);
+  if (is_scheduled) trunk_make_ready(trunk);
+  else starve(trunk, now);
+}
+
+void trunk_feed(struct trunk *trunk, instant now) {
+  list_leave(&trunk->starved);
+  for (struct list_node *node = list_first(&trunk->sides); node != NULL; node = list_after(&trunk->sides, node))
+    trunk_schedule_side(LIST_OBJECT(node, struct trunk_side, of_trunk), now);
 }
 
 void trunk_push(struct trunk_side *side, instant now, struct cell *cell, bool fed) {
@@ -220,13 +234,23 @@ struct trunk_side *trunk_pool_next_finished(struct trunk_pool *pool) {
   return node == NULL ? NULL : LIST_OBJECT(node, struct trunk_side, drain);
 }
 
-instant trunk_pool_deadline(const struct trunk_pool *pool) {
+static instant drain_deadline(const struct trunk_pool *pool) {
   struct list_node *node = list_first(&pool->draining);
   return node == NULL ? INSTANT_NEVER : LIST_OBJECT(node, struct trunk_side, drain)->close_by;
 }
 
+instant trunk_pool_deadline(const struct trunk_pool *pool) {
+  instant feed = list_first(&pool->starved) == NULL ? INSTANT_NEVER : pool->feed_at;
+  return instant_earlier(drain_deadline(pool), feed);
+}
+
 void trunk_pool_tick(struct trunk_pool *pool, instant now) {
-  while (trunk_pool_deadline(pool) <= now) {
+  struct list_node *starved = list_first(&pool->starved);
+  if (starved != NULL && pool->feed_at <= now) {
+    for (; starved != NULL; starved = list_after(&pool->starved, starved)) trunk_make_ready(LIST_OBJECT(starved, struct trunk, starved));
+    pool->feed_at = instant_after(now, FEED_AGAIN);
+  }
+  while (drain_deadline(pool) <= now) {
     struct trunk_side *side = LIST_OBJECT(list_first(&pool->draining), struct trunk_side, drain);
     trunk_cut(side);
     list_append(&pool->finished, &side->drain);

@@ -1,12 +1,12 @@
 #include "failing_allocator.h"
 
-#include <criterion/criterion.h>
+#include <assert.h>
 #include <malloc.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { PATTERN_MAX_BYTES = 64, FAILURES_MOST = 10000 };
+enum { PATTERN_MAX_BYTES = 64 };
 
 /* The linker puts these under the names of the allocator's functions. */
 void *__real_malloc(size_t);
@@ -23,15 +23,39 @@ void __wrap_free(void *);
 /* Atomic, since tests with threads of their own pass through here too. */
 static _Atomic int64_t live;
 static _Atomic uint32_t until_failure; /* 1: the next one fails; 0: none does */
+static _Atomic uint32_t failures_left; /* that follow the first one */
+static _Atomic bool is_paused;
+static _Atomic uint64_t asked;
 static uint8_t pattern[PATTERN_MAX_BYTES];
 static size_t pattern_len;
 static uint32_t freed_with_pattern;
 
 static bool must_fail(void) {
   uint32_t left = atomic_load(&until_failure);
-  if (left == 0) return false;
-  atomic_store(&until_failure, left - 1);
-  return left == 1;
+  if (atomic_load(&is_paused)) return false;
+  atomic_fetch_add(&asked, 1);
+  if (left > 1) atomic_store(&until_failure, left - 1);
+  if (left != 1) return false;
+  if (atomic_load(&failures_left) > 0) atomic_fetch_sub(&failures_left, 1);
+  else atomic_store(&until_failure, 0);
+  return true;
+}
+
+void failing_allocator_fail(uint32_t first, uint32_t count) {
+  atomic_store(&failures_left, count > 0 ? count - 1 : 0);
+  atomic_store(&until_failure, count > 0 ? first : 0);
+}
+
+bool failing_allocator_is_waiting(void) {
+  return atomic_load(&until_failure) != 0;
+}
+
+void failing_allocator_pause(bool pause) {
+  atomic_store(&is_paused, pause);
+}
+
+uint64_t failing_allocator_asked(void) {
+  return atomic_load(&asked);
 }
 
 static void *counted(void *block) {
@@ -74,7 +98,7 @@ int64_t failing_allocator_live(void) {
 }
 
 void failing_allocator_watch(const void *bytes, size_t len) {
-  cr_assert(len <= sizeof pattern);
+  assert(len <= sizeof pattern);
   if (len > 0) memcpy(pattern, bytes, len);
   pattern_len = len;
   freed_with_pattern = 0;
@@ -82,23 +106,4 @@ void failing_allocator_watch(const void *bytes, size_t len) {
 
 uint32_t failing_allocator_freed_with_pattern(void) {
   return freed_with_pattern;
-}
-
-void failing_allocator_try_every(failing_scenario *scenario, bool always_told) {
-  for (uint32_t n = 1;; n++) {
-    cr_assert(n < FAILURES_MOST, "the scenario never runs through");
-    int64_t before = failing_allocator_live();
-    atomic_store(&until_failure, n);
-    uint32_t told = scenario();
-    bool failed = atomic_load(&until_failure) == 0;
-    atomic_store(&until_failure, 0);
-    cr_assert(failing_allocator_live() == before, "allocation %u failed: %d blocks are left", n,
-              (int)(failing_allocator_live() - before));
-    if (!failed) {
-      cr_assert(told == 0, "told of a failure that never was");
-      cr_assert(n > 1, "the scenario allocates nothing");
-      return;
-    }
-    if (always_told) cr_assert(told == 1, "allocation %u failed, told %u times", n, told);
-  }
 }
