@@ -23,7 +23,8 @@ enum {
 
 /* Links */
 enum {
-  LIMIT_LINKS_PER_NEIGHBOUR = 4,
+  LIMIT_LINKS_PER_NEIGHBOUR = 4,     /* a shard's own to one relay: one for new circuits, the others for those they have */
+  LIMIT_LINKS_FROM_NEIGHBOUR = 256,  /* a shard accepts from one relay: as many as its shards may have */
   LIMIT_LINKS_PER_NODE = 20000,
   LIMIT_LINKS_PER_ADDRESS = 64,      /* accepted from one IPv4 address or IPv6 /64, on the public internet */
   LIMIT_CIRCUITS_PER_LINK = 65536,
@@ -130,6 +131,7 @@ static_assert(LINK_RECORD_MAX_BYTES <= 16 * 1024, "a record is at most 16 KiB");
 static_assert(LIMIT_DESCRIPTORS_WAITING / LIMIT_NEWCOMERS_PER_SECOND * SECONDS < LIMIT_LINK_IDLE_TIME / 4, "who waits is served before its link closes");
 static_assert((int)LIMIT_CONSENSUS_PACKED_BYTES <= (int)LIMIT_SERVED_PER_ADDRESS_AT_ONCE, "every document can be fetched");
 static_assert((int)LIMIT_SERVED_PER_ADDRESS_AT_ONCE <= (int)LIMIT_SERVED_TO_OTHERS * LIMIT_SERVED_SECONDS_AT_ONCE, "one address does not use up what is for all");
+static_assert(LIMIT_LINKS_FROM_NEIGHBOUR >= 64 * LIMIT_LINKS_PER_NEIGHBOUR, "each shard of a neighbour has its own links");
 static_assert(LIMIT_CREDIT_FIRST <= LIMIT_WINDOW_LEAST, "the first cells never wait for a report");
 static_assert(LIMIT_CLOSING_PER_CLIENT >= 2 * LIMIT_CIRCUITS_PER_CLIENT_LINK, "who closes all its circuits may open as many anew");
 static_assert(LIMIT_LOOKUPS_PER_CIRCUIT * 16 <= LIMIT_LOOKUPS_PER_SHARD, "no few circuits keep the others from names");

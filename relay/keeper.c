@@ -324,6 +324,7 @@ static void add_figures(const struct keeper *keeper, struct status *ret) {
       {"layers_forged", sum.layers_forged},
       {"violations", sum.violations},
       {"evicted", sum.evicted},
+      {"links_refused", sum.links_refused},
       {"streams_begun", sum.streams_begun},
       {"streams_failed", sum.streams_failed},
       {"pool_cells_used", sum.pool_used},

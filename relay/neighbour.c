@@ -51,14 +51,50 @@ static uint64_t neighbour_key(const struct shard *shard, const uint8_t identity[
   return index_map_key(&shard->neighbours, identity, IDENTITY_BYTES);
 }
 
-struct neighbour *neighbour_reach(struct shard *shard, instant now, const struct relay_entry *entry) {
+/* Those that it opened to us, and those that we opened to it. */
+static uint64_t count_key(const struct shard *shard, const uint8_t identity[IDENTITY_BYTES], bool accepted) {
+  return (neighbour_key(shard, identity) & ~UINT64_C(1)) | accepted;
+}
+
+static uint64_t count_links(const struct shard *shard, const uint8_t identity[IDENTITY_BYTES], bool accepted) {
+  uint64_t count = 0;
+  index_map_get(&shard->links_of, count_key(shard, identity, accepted), &count);
+  return count;
+}
+
+/* [LIMIT-10] The identity is proved, or our own choice. */
+static bool count_in(struct shard *shard, struct neighbour *neighbour) {
+  uint64_t count = count_links(shard, neighbour->identity, neighbour->accepted);
+  uint64_t most = neighbour->accepted ? LIMIT_LINKS_FROM_NEIGHBOUR : LIMIT_LINKS_PER_NEIGHBOUR;
+  neighbour->is_counted = count < most && index_map_put(&shard->links_of, count_key(shard, neighbour->identity, neighbour->accepted), count + 1);
+  return neighbour->is_counted;
+}
+
+static void count_out(struct shard *shard, struct neighbour *neighbour) {
+  uint64_t key = count_key(shard, neighbour->identity, neighbour->accepted), count = count_links(shard, neighbour->identity, neighbour->accepted);
+  if (!neighbour->is_counted) return;
+  neighbour->is_counted = false;
+  if (count <= 1) index_map_remove(&shard->links_of, key);
+  else index_map_put(&shard->links_of, key, count - 1);
+}
+
+/* Our newest link to this relay; NULL: there is none. */
+static struct neighbour *find_newest(struct shard *shard, const uint8_t identity[IDENTITY_BYTES]) {
   uint64_t slot;
   struct id id;
-  if (index_map_get(&shard->neighbours, neighbour_key(shard, entry->identity), &slot)) {
-    struct shard_connection *connection = id_table_at(&shard->connections, (uint32_t)slot, &id);
-    struct neighbour *known = connection == NULL ? NULL : connection->neighbour;
-    if (known != NULL && !known->retiring && now < known->retire_at && memcmp(known->identity, entry->identity, IDENTITY_BYTES) == 0)
-      return known;
+  if (!index_map_get(&shard->neighbours, neighbour_key(shard, identity), &slot)) return NULL;
+  struct shard_connection *connection = id_table_at(&shard->connections, (uint32_t)slot, &id);
+  struct neighbour *known = connection == NULL ? NULL : connection->neighbour;
+  bool is_it = known != NULL && !known->is_gone && memcmp(known->identity, identity, IDENTITY_BYTES) == 0;
+  return is_it ? known : NULL;
+}
+
+struct neighbour *neighbour_reach(struct shard *shard, instant now, const struct relay_entry *entry) {
+  struct neighbour *known = find_newest(shard, entry->identity);
+  if (known != NULL) {
+    bool is_old = known->retiring || now >= known->retire_at;
+    /* [LIMIT-10] Circuits that last for days keep old links: then the newest goes on. */
+    if (!is_old || count_links(shard, entry->identity, false) >= LIMIT_LINKS_PER_NEIGHBOUR) return known;
   }
   struct link_peer peer = {.suites = entry->link_suites};
   memcpy(peer.identity, entry->identity, IDENTITY_BYTES);
@@ -72,7 +108,7 @@ struct neighbour *neighbour_reach(struct shard *shard, instant now, const struct
       instant_after(now, RETIRE_AFTER_HOURS * HOURS + random_below(&shard->random, RETIRE_SPREAD_HOURS * HOURS));
   struct effect effect = {
       .kind = EFFECT_CONNECT, .id = neighbour->connection, .connection = CONNECTION_LINK, .address = entry->address};
-  bool begun = index_map_put(&shard->neighbours, neighbour_key(shard, entry->identity), neighbour->connection.slot) &&
+  bool begun = count_in(shard, neighbour) && index_map_put(&shard->neighbours, neighbour_key(shard, entry->identity), neighbour->connection.slot) &&
                effect_queue_put(&shard->effects, &effect);
   if (begun) return neighbour;
   neighbour_lost(shard, neighbour, now, OUTCOME_NO_MEMORY);
@@ -87,6 +123,10 @@ static enum outcome admit(struct shard *shard, struct neighbour *neighbour) {
   const struct relay_entry *entry = shard->consensus == NULL ? NULL : consensus_find(shard->consensus, identity);
   if (entry == NULL || !bytes_equal_constant_time(entry->link_key, link_key, X25519_BYTES)) return OUTCOME_UNKNOWN_RELAY;
   memcpy(neighbour->identity, identity, IDENTITY_BYTES);
+  if (!count_in(shard, neighbour)) {
+    shard->figures.links_refused++;
+    return OUTCOME_LIMIT_REACHED;
+  }
   link_admit(link);
   trunk_make_ready(neighbour->trunk); /* more may wait to be read */
   return OUTCOME_OK;
@@ -215,6 +255,7 @@ void neighbour_lost(struct shard *shard, struct neighbour *neighbour, instant no
   while ((node = list_first(&neighbour->waiting)) != NULL)
     extend_fail(shard, LIST_OBJECT(node, struct hop, waits), now, OUTCOME_LINK_FAILED);
   if (neighbour->accepted) report_closed(shard, neighbour);
+  count_out(shard, neighbour);
   list_append(&shard->gone, &neighbour->gone);
 }
 

@@ -26,6 +26,8 @@ struct shard *shard_new(const struct shard_config *config) {
   random_bytes(&shard->random, secret, sizeof secret);
   index_map_init(&shard->neighbours, secret, LIMIT_LINKS_PER_NODE);
   random_bytes(&shard->random, secret, sizeof secret);
+  index_map_init(&shard->links_of, secret, 2 * LIMIT_LINKS_PER_NODE);
+  random_bytes(&shard->random, secret, sizeof secret);
   index_map_init(&shard->streams, secret, LIMIT_STREAMS_PER_SHARD);
   index_map_init(&shard->places, secret, 2 * LIMIT_RELAYS);
   timer_heap_init(&shard->timers);
@@ -67,6 +69,7 @@ void shard_free(struct shard *shard) {
     id_table_wipe(&shard->connections);
     id_table_wipe(&shard->hops);
     index_map_wipe(&shard->neighbours);
+    index_map_wipe(&shard->links_of);
     index_map_wipe(&shard->streams);
     index_map_wipe(&shard->places);
     timer_heap_wipe(&shard->timers);

@@ -28,7 +28,7 @@ struct neighbour {
   struct id connection;
   struct trunk *trunk;
   struct address address;
-  bool accepted, is_open, is_gone, retiring;
+  bool accepted, is_open, is_gone, retiring, is_counted;
   uint8_t identity[IDENTITY_BYTES]; /* zeros: a client */
   instant retire_at;
   struct timer timer;
@@ -89,6 +89,7 @@ struct shard {
   struct id_table connections, hops;
   struct index_map places;              /* where the relays of the consensus listen: exits do not connect there */
   struct index_map neighbours, streams; /* by identity: slot; by hop slot and number: address */
+  struct index_map links_of;            /* how many, by identity and who opened them */
   struct timer_heap timers;
   struct timer figures_timer;
   struct effect_queue effects;

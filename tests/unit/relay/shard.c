@@ -537,3 +537,34 @@ Test(shard, a_relay_whose_identity_resembles_another_s_costs_it_no_link) {
   }
   bench_free(bench);
 }
+
+/* ---- links under one identity ---- */
+
+/* [LIMIT-10] */
+Test(shard, a_relay_that_opens_links_without_end_is_cut_and_others_go_on) {
+  struct bench *bench = bench_new();
+  struct bench_end *end = &bench->ends[END_FIRST_NODE];
+  bench_link(bench, END_SECOND_NODE);
+  for (uint32_t i = 0; i < LIMIT_LINKS_FROM_NEIGHBOUR; i++) {
+    trunk_free(end->trunk); /* our end forgets it: the shard does not hear of that */
+    bench_link(bench, END_FIRST_NODE);
+  }
+  struct bench_circuit *last = bench_open(bench, END_FIRST_NODE, 1);
+  cr_assert_not(last->closed, "as many as it may have, and all are of use");
+  struct trunk *kept = end->trunk;
+  struct id name = end->connection;
+  uint32_t closes = bench->closes;
+  end->trunk = NULL;
+  bench_call(bench, END_FIRST_NODE);
+  cr_assert_not(bench_has_link(bench, END_FIRST_NODE));
+  cr_assert_eq(bench->closes, closes + 1, "one more is cut");
+  end->trunk = kept;
+  end->connection = name;
+  bench_wait(bench, 2 * SECONDS);
+  cr_assert_eq(bench->figures.links_refused, 1, "and counted");
+  bench_open(bench, END_SECOND_NODE, 1);
+  bench_wait(bench, 2 * LIMIT_LINK_IDLE_TIME);
+  bench_lose(bench, END_FIRST_NODE);
+  bench_link(bench, END_FIRST_NODE); /* those that carried nothing have made room */
+  bench_free(bench);
+}
