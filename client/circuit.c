@@ -35,6 +35,7 @@ struct circuit *circuit_new(struct client *client, instant now, const struct pat
   circuit->side.backlog.kind = BACKLOG_CIRCUIT;
   circuit->link = link;
   circuit->opened_at = now;
+  circuit->spread = (uint8_t)random_below(&client->random, 256);
   circuit->exit = *path->hops[LIMIT_EXIT_PLACE]->exit_summary;
   for (int i = 0; i < PATH_HOPS; i++) set_hop(&circuit->hops[i], path->hops[i]);
   list_init(&circuit->streams);

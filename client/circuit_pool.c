@@ -3,8 +3,7 @@
 #include <string.h>
 
 enum { STREAM_NUMBERS = UINT16_MAX, BACK_OFF_DOUBLINGS_MOST = 7 };
-#define DIRTY_TIME (10 * MINUTES)
-#define FRESH_TIME (1 * HOURS)
+#define FRESH_SPREAD (10 * MINUTES)
 #define LOOK_EVERY (10 * SECONDS)
 #define BACK_OFF_FIRST (250 * MILLISECONDS)
 #define YOUNG_TIME (10 * SECONDS)
@@ -43,7 +42,7 @@ static bool serves(const struct circuit *circuit, const struct client_stream *st
 /* [ISO-2] An old circuit, or one whose numbers are used up, takes no new streams. */
 static bool takes_streams(const struct circuit *circuit, instant now) {
   return circuit_is_open(circuit) && circuit->stream_count < LIMIT_STREAMS_PER_CIRCUIT && circuit->last_number < STREAM_NUMBERS &&
-         (is_fresh(circuit) || instant_until(circuit->used_at, now) < DIRTY_TIME);
+         (is_fresh(circuit) || instant_until(circuit->used_at, now) < LIMIT_CIRCUIT_USED_TIME);
 }
 
 /* [ISO-1] One that carries this isolation already, else a fresh one, which then is this isolation's for good. */
@@ -199,6 +198,12 @@ static uint32_t count_fresh(const struct client *client, uint16_t port, bool ope
   return count;
 }
 
+static bool is_old(const struct circuit *circuit, instant now) {
+  if (!is_fresh(circuit))
+    return instant_until(circuit->used_at, now) >= LIMIT_CIRCUIT_USED_TIME + LIMIT_CIRCUIT_USED_SPREAD / 256 * circuit->spread;
+  return instant_until(circuit->opened_at, now) >= LIMIT_CIRCUIT_FRESH_TIME - FRESH_SPREAD / 256 * circuit->spread;
+}
+
 /* [BUILD-4] Circuits that should go: used and old and idle, or fresh but on a link that is to end. */
 static void close_old(struct client *client, instant now) {
   struct circuit *circuit;
@@ -207,9 +212,8 @@ static void close_old(struct client *client, instant now) {
   struct id id;
   while ((circuit = id_table_next(&client->circuits, &cursor, &id)) != NULL) {
     if (!circuit_is_open(circuit)) continue;
-    bool is_old = is_fresh(circuit) ? instant_until(circuit->opened_at, now) >= FRESH_TIME || (circuit->link->retiring && is_replaced)
-                                    : instant_until(circuit->used_at, now) >= DIRTY_TIME;
-    if (is_old && circuit->live_count == 0) circuit_close(client, circuit, now, OUTCOME_DONE);
+    bool moves = is_fresh(circuit) && circuit->link->retiring && is_replaced;
+    if ((moves || is_old(circuit, now)) && circuit->live_count == 0) circuit_close(client, circuit, now, OUTCOME_DONE);
   }
 }
 

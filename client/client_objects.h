@@ -63,7 +63,7 @@ struct circuit {
   uint8_t built;                 /* hops */
   bool closing, has_isolation, is_reserved;
   enum outcome cause;            /* that a hop named, sealed */
-  uint8_t padding_taken;
+  uint8_t padding_taken, spread; /* spread: when it is closed, in 256ths of what is left to chance */
   struct isolation isolation;    /* of all its streams; while reserved: of those it is built for */
   uint16_t last_number;          /* of its streams */
   uint32_t stream_count, live_count; /* numbers in use; those of which an application still wants something */

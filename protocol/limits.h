@@ -46,6 +46,14 @@ enum {
 #define LIMIT_BACKLOG_YOUNG (2 * SECONDS)      /* a queue whose next cell has waited so long makes no progress by giving one */
 #define LIMIT_CLOSE_ANSWER_TIME (60 * SECONDS) /* a neighbour that does not answer CLOSE loses the link */
 #define LIMIT_LINK_IDLE_TIME (3 * MINUTES)     /* a link without circuits closes */
+/* [LIMIT-11] A circuit that carries nothing, at a relay */
+#define LIMIT_CIRCUIT_IDLE_TIME (1 * HOURS)    /* where it ends and has no streams, and anywhere when the table is nearly full */
+#define LIMIT_CIRCUIT_SILENT_TIME (24 * HOURS) /* anywhere: a stream may be silent for so long */
+#define LIMIT_CIRCUIT_IDLE_SPREAD (30 * MINUTES)
+/* Its client closes it first: [BUILD-4] */
+#define LIMIT_CIRCUIT_FRESH_TIME (1 * HOURS)
+#define LIMIT_CIRCUIT_USED_TIME (10 * MINUTES)
+#define LIMIT_CIRCUIT_USED_SPREAD (5 * MINUTES)
 
 /* Streams */
 enum {
@@ -131,6 +139,7 @@ static_assert(LINK_RECORD_MAX_BYTES <= 16 * 1024, "a record is at most 16 KiB");
 static_assert(LIMIT_DESCRIPTORS_WAITING / LIMIT_NEWCOMERS_PER_SECOND * SECONDS < LIMIT_LINK_IDLE_TIME / 4, "who waits is served before its link closes");
 static_assert((int)LIMIT_CONSENSUS_PACKED_BYTES <= (int)LIMIT_SERVED_PER_ADDRESS_AT_ONCE, "every document can be fetched");
 static_assert((int)LIMIT_SERVED_PER_ADDRESS_AT_ONCE <= (int)LIMIT_SERVED_TO_OTHERS * LIMIT_SERVED_SECONDS_AT_ONCE, "one address does not use up what is for all");
+static_assert(LIMIT_CIRCUIT_FRESH_TIME <= LIMIT_CIRCUIT_IDLE_TIME, "a client closes what it does not use, before a relay does");
 static_assert(LIMIT_LINKS_FROM_NEIGHBOUR >= 64 * LIMIT_LINKS_PER_NEIGHBOUR, "each shard of a neighbour has its own links");
 static_assert(LIMIT_CREDIT_FIRST <= LIMIT_WINDOW_LEAST, "the first cells never wait for a report");
 static_assert(LIMIT_CLOSING_PER_CLIENT >= 2 * LIMIT_CIRCUITS_PER_CLIENT_LINK, "who closes all its circuits may open as many anew");

@@ -61,7 +61,7 @@ static bool may_queue(struct shard *shard, struct neighbour *neighbour, instant 
 void admission_create(struct shard *shard, struct neighbour *neighbour, instant now, uint32_t circuit,
                       const struct cell_create *create) {
   bool may = may_queue(shard, neighbour, now, create) && make_room(shard, neighbour, now);
-  struct hop *hop = may ? hop_new(shard) : NULL;
+  struct hop *hop = may ? hop_new(shard, now) : NULL;
   struct cell *request = hop == NULL ? NULL : shard_take_cell(shard, now);
   if (request != NULL && !trunk_attach(neighbour->trunk, &hop->sides[SIDE_CLIENT], circuit, now)) {
     cell_pool_give(shard->cells, request);

@@ -4,13 +4,75 @@
 
 enum { PADDING_TAKEN_MAX = 32, OWN_CELLS_QUEUED_MAX = 1024 };
 #define CLIENT_LINK_LOST_SPREAD (5 * SECONDS)
+#define SWEEP_INTERVAL (1 * MINUTES)
 
 struct hop *hop_of_side(struct trunk_side *side) {
   return LIST_OBJECT(side - side->index, struct hop, sides);
 }
 
-struct hop *hop_new(struct shard *shard) {
+/* In the order of last use, to the second: cells that come in one second move it once. */
+static void note_use(struct shard *shard, struct hop *hop, instant now) {
+  uint32_t second = (uint32_t)(now / SECONDS);
+  if (hop->used_s == second && list_contains_node(&hop->order)) return;
+  hop->used_s = second;
+  list_leave(&hop->order);
+  list_append(&shard->quiet, &hop->order);
+}
+
+static uint64_t quiet_for(const struct hop *hop, instant now) {
+  return instant_until(hop->used_s * SECONDS, now);
+}
+
+static void close_quiet(struct shard *shard, struct hop *hop, instant now) {
+  shard->figures.circuits_idle++;
+  hop_close(shard, hop, now, OUTCOME_TIMED_OUT);
+}
+
+/* [LIMIT-11] Where a circuit ends, silence without streams is idleness; elsewhere nobody can tell it from a silent stream. */
+static uint64_t quiet_limit(const struct hop *hop) {
+  bool is_end = !hop->extended && hop->stream_count == 0;
+  return is_end ? LIMIT_CIRCUIT_IDLE_TIME : LIMIT_CIRCUIT_SILENT_TIME;
+}
+
+bool hop_plan_sweep(struct shard *shard, instant at) {
+  return timer_heap_set(&shard->timers, &shard->idle_timer, TIMER_IDLE, ID_NONE, at);
+}
+
+/* Not before one can be due; without circuits never. */
+static void plan_next(struct shard *shard, instant now) {
+  struct list_node *node = list_first(&shard->quiet);
+  instant next = instant_after(now, SWEEP_INTERVAL);
+  if (node == NULL) next = INSTANT_NEVER - 1;
+  else if (quiet_for(LIST_OBJECT(node, struct hop, order), now) < LIMIT_CIRCUIT_IDLE_TIME)
+    next = instant_after(next, LIMIT_CIRCUIT_IDLE_TIME - quiet_for(LIST_OBJECT(node, struct hop, order), now));
+  hop_plan_sweep(shard, next);
+}
+
+/* Each that is due goes with one chance in eight a minute, so that circuits that fell silent together do not end together. */
+void hop_sweep_quiet(struct shard *shard, instant now) {
+  struct list_node *next;
+  plan_next(shard, now);
+  for (struct list_node *node = list_first(&shard->quiet); node != NULL; node = next) {
+    struct hop *hop = LIST_OBJECT(node, struct hop, order);
+    next = list_after(&shard->quiet, node);
+    uint64_t quiet = quiet_for(hop, now), limit = quiet_limit(hop);
+    if (quiet < LIMIT_CIRCUIT_IDLE_TIME) return;
+    bool is_due = quiet >= limit && (quiet >= limit + LIMIT_CIRCUIT_IDLE_SPREAD || random_below(&shard->random, 8) == 0);
+    if (is_due) close_quiet(shard, hop, now);
+  }
+}
+
+/* [LIMIT-11] With the table three quarters full, whoever was silent longest makes room, wherever its circuit ends. */
+static void make_room(struct shard *shard, instant now) {
+  if (id_table_count(&shard->hops) < shard->hops.limit / 4 * 3) return;
+  struct list_node *node = list_first(&shard->quiet);
+  struct hop *hop = node == NULL ? NULL : LIST_OBJECT(node, struct hop, order);
+  if (hop != NULL && quiet_for(hop, now) >= LIMIT_CIRCUIT_IDLE_TIME) close_quiet(shard, hop, now);
+}
+
+struct hop *hop_new(struct shard *shard, instant now) {
   struct id id;
+  make_room(shard, now);
   struct hop *hop = id_table_add(&shard->hops, &id);
   if (hop == NULL) return NULL;
   hop->id = id;
@@ -21,6 +83,8 @@ struct hop *hop_new(struct shard *shard) {
     hop->sides[i].feeder = &hop->sides[1 - i];
   }
   list_init(&hop->streams);
+  note_use(shard, hop, now);
+  if (shard->idle_timer.at == INSTANT_NEVER - 1) plan_next(shard, now);
   return hop;
 }
 
@@ -34,7 +98,7 @@ void hop_free(struct shard *shard, struct hop *hop) {
   exit_hop_closed(shard, hop, 0);
   admission_forget(shard, hop);
   timer_heap_cancel(&shard->timers, &hop->timer);
-  list_leave(&hop->dead);
+  list_leave(&hop->order);
   list_leave(&hop->waits);
   trunk_detach(&hop->sides[SIDE_CLIENT]);
   trunk_detach(&hop->sides[SIDE_EXIT]);
@@ -47,8 +111,8 @@ void hop_free(struct shard *shard, struct hop *hop) {
 
 void hop_check_dead(struct shard *shard, struct hop *hop) {
   bool alone = hop->sides[SIDE_CLIENT].state == SIDE_NONE && hop->sides[SIDE_EXIT].state == SIDE_NONE;
-  if (hop->closing && alone && hop->timer.position == 0 && !list_contains_node(&hop->dead))
-    list_append(&shard->dead_hops, &hop->dead);
+  if (hop->closing && alone && hop->timer.position == 0 && !list_contains_node(&hop->order))
+    list_append(&shard->dead_hops, &hop->order);
 }
 
 uint8_t *hop_begin_message(struct shard *shard, struct hop *hop, instant now, uint8_t command, uint16_t stream, size_t len,
@@ -75,6 +139,7 @@ void hop_send_message(struct shard *shard, struct hop *hop, instant now, struct 
     hop_cut(shard, hop, now);
     return;
   }
+  if (!hop->closing) note_use(shard, hop, now);
   trunk_push(&hop->sides[SIDE_CLIENT], now, cell, false);
   if (trunk_side_room(&hop->sides[SIDE_CLIENT]) == 0) hop->sides[SIDE_CLIENT].wants_room = true;
 }
@@ -94,6 +159,7 @@ static void begin_closing(struct shard *shard, struct hop *hop, instant now) {
   hop->extending = false;
   admission_forget(shard, hop);
   list_leave(&hop->waits);
+  list_leave(&hop->order);
   timer_heap_cancel(&shard->timers, &hop->timer);
   exit_hop_closed(shard, hop, now);
 }
@@ -203,6 +269,7 @@ static void pass_on(struct shard *shard, struct hop *hop, instant now, uint8_t t
 void hop_forward(struct shard *shard, struct hop *hop, instant now, uint8_t *body) {
   enum onion_kind kind;
   if (hop->closing) return;
+  note_use(shard, hop, now);
   /* [CIRC-13] The first honest hop that sees one changed bit closes the circuit. */
   if (!onion_open(&hop->open, shard->contexts, body, &kind)) {
     shard->figures.layers_forged++;
@@ -219,6 +286,7 @@ void hop_forward(struct shard *shard, struct hop *hop, instant now, uint8_t *bod
 
 void hop_backward(struct shard *shard, struct hop *hop, instant now, uint8_t *body) {
   if (hop->closing || hop->sides[SIDE_CLIENT].state != SIDE_OPEN) return;
+  note_use(shard, hop, now);
   /* [CIRC-14] Exactly the bytes of the next place, under our own tag. */
   if (!onion_seal(&hop->seal, shard->contexts, ONION_PASS_ON, body)) hop_cut(shard, hop, now);
   else pass_on(shard, hop, now, SIDE_CLIENT, body);

@@ -325,6 +325,7 @@ static void add_figures(const struct keeper *keeper, struct status *ret) {
       {"violations", sum.violations},
       {"evicted", sum.evicted},
       {"links_refused", sum.links_refused},
+      {"circuits_closed_idle", sum.circuits_idle},
       {"streams_begun", sum.streams_begun},
       {"streams_failed", sum.streams_failed},
       {"pool_cells_used", sum.pool_used},

@@ -31,11 +31,13 @@ struct shard *shard_new(const struct shard_config *config) {
   index_map_init(&shard->streams, secret, LIMIT_STREAMS_PER_SHARD);
   index_map_init(&shard->places, secret, 2 * LIMIT_RELAYS);
   timer_heap_init(&shard->timers);
-  struct list *lists[] = {&shard->links, &shard->wants_work, &shard->has_creates, &shard->ready_streams,
+  struct list *lists[] = {&shard->quiet, &shard->links, &shard->wants_work, &shard->has_creates, &shard->ready_streams,
                           &shard->dead_hops, &shard->dead_streams, &shard->gone};
   for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) list_init(lists[i]);
   shard->next_number = 1;
-  return shard;
+  if (hop_plan_sweep(shard, INSTANT_NEVER - 1)) return shard;
+  shard_free(shard);
+  return NULL;
 }
 
 static void free_connections(struct shard *shard) {
@@ -141,7 +143,7 @@ void shard_sweep(struct shard *shard, instant now) {
     neighbour_free(shard, LIST_OBJECT(node, struct neighbour, gone));
   while ((node = list_take_first(&shard->dead_streams)) != NULL)
     exit_stream_free(shard, LIST_OBJECT(node, struct exit_stream, dead));
-  while ((node = list_take_first(&shard->dead_hops)) != NULL) hop_free(shard, LIST_OBJECT(node, struct hop, dead));
+  while ((node = list_take_first(&shard->dead_hops)) != NULL) hop_free(shard, LIST_OBJECT(node, struct hop, order));
 }
 
 static struct id verb_accept(void *self, instant now, enum connection_kind kind, const struct address *peer) {
@@ -291,7 +293,9 @@ static void verb_tick(void *self, instant now) {
   if (trunk_pool_deadline(&shard->trunks) <= now) plan_figures(shard, now);
   trunk_pool_tick(&shard->trunks, now);
   while ((timer = timer_heap_expired(&shard->timers, now)) != NULL) {
+    if (timer->kind == TIMER_IDLE) hop_sweep_quiet(shard, now); /* first: it keeps its timer's place */
     if (timer->kind != TIMER_FIGURES) plan_figures(shard, now);
+    if (timer->kind == TIMER_IDLE) continue;
     if (timer->kind == TIMER_FIGURES) {
       send_figures(shard, now);
     } else if (timer->kind == TIMER_HOP) {

@@ -17,7 +17,7 @@
 #include "protocol/trace.h"
 #include "relay/shard.h"
 
-enum shard_timer { TIMER_NEIGHBOUR = 1, TIMER_HOP, TIMER_STREAM, TIMER_END, TIMER_FIGURES };
+enum shard_timer { TIMER_NEIGHBOUR = 1, TIMER_HOP, TIMER_STREAM, TIMER_END, TIMER_FIGURES, TIMER_IDLE };
 enum shard_backlog { BACKLOG_HOP = 0, BACKLOG_STREAM = 1 };
 
 /* One connection that the driver knows: a neighbour's link or an exit stream. */
@@ -49,9 +49,10 @@ struct hop {
   bool has_layers, extending, extended, closing;
   uint8_t padding_taken;
   uint16_t last_stream, stream_count, lookups; /* lookups: streams whose name is being looked up */
+  uint32_t used_s;            /* the second in which a cell of it came last */
   struct cell *request;       /* a CREATE that waits: for work, or for a link */
   struct neighbour *create_from; /* whose queue it waits in for work; else NULL */
-  struct list_node waits, dead;
+  struct list_node waits, order; /* order: by last use; once closing, among the dead */
   struct list streams;
   struct timer timer;
 };
@@ -91,8 +92,9 @@ struct shard {
   struct index_map neighbours, streams; /* by identity: slot; by hop slot and number: address */
   struct index_map links_of;            /* how many, by identity and who opened them */
   struct timer_heap timers;
-  struct timer figures_timer;
+  struct timer figures_timer, idle_timer;
   struct effect_queue effects;
+  struct list quiet; /* hops, the one that was used longest ago first */
   struct list links, wants_work, has_creates, ready_streams, dead_hops, dead_streams, gone;
   uint32_t next_number;
   uint32_t refusals_reserved; /* room for reports of links that were not taken */
@@ -132,7 +134,7 @@ bool admission_work(struct shard *, instant now);
 void admission_forget(struct shard *, struct hop *);
 
 /* hop.c */
-struct hop *hop_new(struct shard *);
+struct hop *hop_new(struct shard *, instant now);
 void hop_free(struct shard *, struct hop *);
 /* [LIMIT-3] The hop holds a CREATE that waits: it can be evicted for that cell. */
 void hop_note_request(struct shard *, struct hop *);
@@ -149,6 +151,10 @@ void hop_cut(struct shard *, struct hop *, instant now);
 void hop_side_closed(struct shard *, struct trunk_side *, instant now);
 void hop_side_lost(struct shard *, struct trunk_side *, instant now, bool client_link);
 void hop_check_dead(struct shard *, struct hop *);
+/* [LIMIT-11] Closes those that carried nothing for too long; once a minute while there are any that may be due. */
+void hop_sweep_quiet(struct shard *, instant now);
+/* [MACH-11] Only the first time can fail: the timer keeps its place. */
+bool hop_plan_sweep(struct shard *, instant at);
 void hop_timer(struct shard *, struct hop *, instant now);
 
 /* extend.c */

@@ -467,8 +467,24 @@ Test(client, circuits_are_ready_before_they_are_asked_for) {
   for (uint32_t i = 0; i < 3; i++) cr_expect_lt(result(i)->first_byte - result(i)->began, 200 * MILLISECONDS, "no building in between");
   run_for(5 * SECONDS);
   cr_expect_geq(small_network_figure(&network, "circuits_built"), built + 3, "and new ones take their place");
-  run_for(12 * MINUTES);
+  run_for(9 * MINUTES);
+  cr_expect_geq(count_used(), 3, "they stay a while");
+  run_for(7 * MINUTES);
   cr_expect_eq(count_used(), 0, "old ones that carry nothing are closed");
+  small_network_wipe(&network);
+}
+
+/* [BUILD-4] */
+Test(client, a_stream_that_is_silent_for_half_a_day_goes_on) {
+  begin("silent", (struct small_options){0});
+  uint32_t index = small_network_fetch(&network, NULL, "web", 5000000, false, 100000);
+  run_for(12 * HOURS);
+  cr_expect_eq(count_used(), 1, "its circuit is there");
+  cr_expect_not(result(index)->done);
+  fetcher_release(network.fetcher, index);
+  sim_poke(network.app_host, 0);
+  cr_expect(small_network_wait_fetches(&network, 60));
+  expect_whole(index);
   small_network_wipe(&network);
 }
 
