@@ -175,23 +175,28 @@ void client_stream_keep_arrived(struct client *client, struct client_stream *str
   else if (stream->state != STREAM_OVER) client_stream_evict(client, stream, now);
 }
 
-/* [STREAM-16] The window doubles while the application takes a quarter of it within a round trip of the circuit. */
-static void grow_window(const struct client *client, struct client_stream *stream, instant now) {
-  struct circuit *circuit = stream->circuit;
-  bool is_fast = stream->granted_at != 0 && now - stream->granted_at <= circuit->round_trip;
+/* [STREAM-16] A quick application is promised more before it has used up a quarter: a window that stands still for a round
+ * trip at the beginning would teach the destination's TCP that the path is slow. */
+static bool may_grow(const struct client *client, const struct client_stream *stream, instant now) {
+  const struct circuit *circuit = stream->circuit;
+  bool is_fast = now - stream->granted_at <= circuit->round_trip;
   bool has_memory = cell_pool_used(client->cells) < cell_pool_limit(client->cells) / 4 * 3;
   bool is_allowed = stream->window < LIMIT_CLIENT_CREDIT && circuit->promised + stream->window <= LIMIT_CIRCUIT_STREAM_CREDIT;
-  stream->granted_at = now;
-  if (!is_fast || !has_memory || !is_allowed) return;
-  circuit->promised += stream->window;
-  stream->window *= 2;
+  uint64_t part = stream->window < LIMIT_CLIENT_CREDIT / 2 ? stream->window / 16 : stream->window / 4;
+  return is_fast && has_memory && is_allowed && stream->taken + stream->window >= stream->granted + part;
 }
 
 /* [STREAM-5] The promise moves on as the application takes bytes. */
 static void grant(struct client *client, struct client_stream *stream, instant now) {
   if (stream->state != STREAM_OPEN || stream->eof_received || stream->end_sent) return;
-  if (stream->taken + stream->window < stream->granted + stream->window / 4) return;
-  grow_window(client, stream, now);
+  if (stream->granted_at == 0) stream->granted_at = now;
+  bool grows = may_grow(client, stream, now);
+  if (!grows && stream->taken + stream->window < stream->granted + stream->window / 4) return;
+  stream->granted_at = now;
+  if (grows) {
+    stream->circuit->promised += stream->window;
+    stream->window *= 2;
+  }
   stream->granted = stream->taken + stream->window;
   client_stream_send_credit(client, stream, now, stream->granted);
 }
