@@ -130,8 +130,11 @@ bool tcp_sample(int fd, struct pace_sample *ret) {
   socklen_t len = sizeof info;
   memset(&info, 0, sizeof info);
   if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0 || len < offsetof(struct tcp_info, tcpi_delivery_rate)) return false;
-  *ret = (struct pace_sample){.acknowledged = info.tcpi_bytes_acked,
+  /* What arrived behind something lost counts too: else nothing seems to arrive for a round trip, and then twice as much. */
+  *ret = (struct pace_sample){.acknowledged = info.tcpi_bytes_acked + (uint64_t)info.tcpi_sacked * info.tcpi_snd_mss,
                               .round_trip = info.tcpi_rtt * MICROSECONDS,
+                              .variation = info.tcpi_rttvar * MICROSECONDS,
+                              .waits = info.tcpi_notsent_bytes > 0,
                               .least_round_trip = info.tcpi_min_rtt == UINT32_MAX ? 0 : info.tcpi_min_rtt * MICROSECONDS};
   return true;
 }

@@ -10,14 +10,17 @@
 #define QUEUE_LEAST (2 * MILLISECONDS)
 #define QUEUE_MOST (30 * MILLISECONDS)
 /* [PACE-7] So long others may take to notice us. */
-#define CROWDED_TIME (1 * SECONDS)
+#define CROWDED_TIME (2 * SECONDS)
 
 enum { REFERENCE_RATE = 25 * 1000 * 1000 };
 
 enum {
   BURST_BYTES = 64 * 1024,
   UNUSED_ROUNDS = 16,
-  RAISES_MOST = 4,
+  RAISES_GENTLE = 8,
+  RAISE_GENTLE_MOST = 4,
+  RAISES_MOST = 64,
+  RAISE_PART = 8, /* of the limit, at most, in a round */
   CROWDED_ROUNDS = 6,
   YIELD_ROUNDS = 64,
 };
@@ -57,12 +60,24 @@ static uint64_t fastest_lately(const struct pace *pace) {
   return fastest;
 }
 
+/* [PACE-6] */
+static uint64_t least_limit(uint64_t least) {
+  return scale(BURST_BYTES, SECONDS, least);
+}
+
 /* [PACE-5] */
-static void start(struct pace *pace, uint64_t rate, uint64_t queue) {
-  if (queue <= 2 * wanted_queue(rate)) return;
+static void start(struct pace *pace, uint64_t rate, uint64_t queue, uint64_t least) {
+  bool is_much = pace->is_full || rate >= least_limit(least), grows = rate > pace->rate / 4 * 5;
+  if (!is_much || grows || queue <= 2 * wanted_queue(rate)) return;
   pace->state = PACE_HOLD;
   pace->limit = rate;
   pace->raises = 0;
+}
+
+/* Gently for some rounds; who still finds nothing waiting is far below what the path carries. */
+static uint64_t raise_times(const struct pace *pace) {
+  if (pace->raises <= RAISES_GENTLE) return lesser(pace->raises, RAISE_GENTLE_MOST);
+  return RAISE_GENTLE_MOST * (pace->raises - RAISES_GENTLE + 1);
 }
 
 /* [PACE-6] What stands above the wanted queue is let off within four rounds; below it, the limit feels its way up. */
@@ -75,13 +90,22 @@ static void adjust(struct pace *pace, uint64_t rate, uint64_t queue, uint64_t wa
   } else if (rate >= pace->limit / 8 * 7) {
     uint64_t settled = (pace->limit + fastest) / 2;
     pace->raises = queue <= wanted / 2 ? lesser(pace->raises + 1, RAISES_MOST) : 1;
-    pace->limit = settled + scale(settled, (wanted - queue) * pace->raises, 16 * (least + wanted));
+    uint64_t more = scale(settled, (wanted - queue) * raise_times(pace), 16 * (least + wanted));
+    pace->limit = settled + lesser(more, settled / RAISE_PART);
   }
+}
+
+static void leave_hold(struct pace *pace, enum pace_state state) {
+  pace->state = state;
+  pace->limit = 0;
+  pace->unused = pace->crowded = pace->yielded = 0;
 }
 
 static void hold(struct pace *pace, instant now, uint64_t rate, uint64_t queue, uint64_t least) {
   uint64_t wanted = wanted_queue(pace->limit);
-  adjust(pace, rate, queue, wanted, least);
+  bool is_used = pace->is_full || rate >= pace->limit / 2;
+  pace->unused = is_used ? 0 : pace->unused + 1;
+  if (is_used) adjust(pace, rate, queue, wanted, least);
 
   /* [PACE-7] We sent no more than had been arriving, and the queue did not shrink: what waits is not ours. */
   bool is_others = queue > wanted / 2 * 3 && queue >= pace->queue / 8 * 7 && pace->limit_of_round <= pace->rate / 4 * 5;
@@ -91,20 +115,15 @@ static void hold(struct pace *pace, instant now, uint64_t rate, uint64_t queue, 
   }
   pace->crowded = is_others ? pace->crowded + 1 : 0;
   if (is_others) pace->limit = greater(pace->limit, pace->crowded_rate / 2); /* half would do if it were ours */
-  bool is_used = queue > wanted || rate >= pace->limit / 2;
-  pace->unused = is_used ? 0 : pace->unused + 1;
 
-  if (pace->unused >= UNUSED_ROUNDS) pace->state = PACE_START; /* [PACE-3] */
-  else if (pace->crowded >= CROWDED_ROUNDS && now - pace->crowded_at >= CROWDED_TIME) pace->state = PACE_YIELD;
-  else return;
-  pace->limit = 0;
-  pace->unused = pace->crowded = pace->yielded = 0;
+  if (pace->unused >= UNUSED_ROUNDS) leave_hold(pace, PACE_START); /* [PACE-3] */
+  else if (pace->crowded >= CROWDED_ROUNDS && now - pace->crowded_at >= CROWDED_TIME) leave_hold(pace, PACE_YIELD);
 }
 
 static void end_round(struct pace *pace, instant now, uint64_t rate, uint64_t queue, uint64_t least) {
   pace->rates[pace->rounds++ % PACE_ROUNDS_KEPT] = rate;
   switch (pace->state) {
-  case PACE_START: start(pace, rate, queue); break;
+  case PACE_START: start(pace, rate, queue, least); break;
   case PACE_HOLD: hold(pace, now, rate, queue, least); break;
   case PACE_YIELD:
     if (++pace->yielded < YIELD_ROUNDS) break;
@@ -115,7 +134,7 @@ static void end_round(struct pace *pace, instant now, uint64_t rate, uint64_t qu
   }
   pace->queue = queue;
   pace->rate = rate;
-  if (pace->limit != 0) pace->limit = greater(pace->limit, scale(BURST_BYTES, SECONDS, least)); /* [PACE-6] */
+  if (pace->state == PACE_HOLD) pace->limit = greater(pace->limit, least_limit(least));
 }
 
 static void begin_round(struct pace *pace, instant now, const struct pace_sample *sample) {
@@ -123,17 +142,23 @@ static void begin_round(struct pace *pace, instant now, const struct pace_sample
   pace->limit_of_round = pace->limit;
   pace->acknowledged = sample->acknowledged;
   pace->shortest = UINT64_MAX;
+  pace->is_full = true;
 }
 
 bool pace_measure(struct pace *pace, instant now, const struct pace_sample *sample) {
   uint64_t least = sample->least_round_trip, before = pace->limit;
   uint64_t round = greater(sample->round_trip, ROUND_LEAST);
+  if (least < SHORT_PATH) pace_init(pace); /* [PACE-2] also where it became one */
   pace->sample_at = instant_after(now, round / SAMPLES_PER_ROUND);
-  if (least < SHORT_PATH) return false; /* [PACE-2] */
+  if (least < SHORT_PATH) return before != 0;
 
-  pace->shortest = lesser(pace->shortest, sample->round_trip);
+  uint64_t jitter = lesser(2 * sample->variation, sample->round_trip);
+  pace->shortest = lesser(pace->shortest, sample->round_trip - jitter);
+  pace->is_full = pace->is_full && sample->waits;
   uint64_t elapsed = now - pace->round_at;
-  if (pace->round_at == 0 || elapsed > 3 * round) { /* [PACE-3] nothing was sent for a while: there is nothing to learn */
+  /* [PACE-3] Nothing was sent for a while: there is nothing to learn. */
+  bool is_lost = pace->round_at == 0 || sample->acknowledged < pace->acknowledged || (elapsed > 3 * round && !sample->waits);
+  if (is_lost) {
     begin_round(pace, now, sample);
   } else if (elapsed >= round) {
     uint64_t rate = scale(sample->acknowledged - pace->acknowledged, SECONDS, elapsed);

@@ -13,9 +13,11 @@ enum { PACE_ROUNDS_KEPT = 3 };
 
 /* What the system tells of a connection. Times in nanoseconds. */
 struct pace_sample {
-  uint64_t acknowledged;     /* bytes, since the connection began */
+  uint64_t acknowledged;     /* bytes, since the connection began; also those behind a lost one */
   uint64_t round_trip;       /* lately, smoothed */
+  uint64_t variation;        /* how far round trips lately were from that, on average */
   uint64_t least_round_trip; /* the least of the last minutes, when nothing waited; 0: not known yet */
+  bool waits;                /* bytes wait unsent in the socket: it was never idle since it was last given some */
 };
 
 enum pace_state {
@@ -32,6 +34,7 @@ struct pace {
   instant round_at;        /* its beginning; 0: none yet */
   uint64_t acknowledged;   /* at that instant */
   uint64_t limit_of_round, shortest; /* round trip */
+  bool is_full;            /* the socket had bytes to send throughout */
   /* those before */
   uint64_t rates[PACE_ROUNDS_KEPT]; /* what arrived, bytes a second */
   uint64_t rate, queue;    /* of the last one; queue in nanoseconds */

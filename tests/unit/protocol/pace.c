@@ -3,7 +3,7 @@
 #include "protocol/pace.h"
 
 /* Rounds of a path of 60 ms, one sample at the end of each. */
-struct path { struct pace pace; instant now; struct pace_sample sample; };
+struct path { struct pace pace; instant now; struct pace_sample sample; bool has_little; };
 
 static void path_init(struct path *path) {
   *path = (struct path){.now = SECONDS, .sample = {.least_round_trip = 60 * MILLISECONDS, .round_trip = 60 * MILLISECONDS}};
@@ -14,6 +14,7 @@ static void path_init(struct path *path) {
 static void pass_round(struct path *path, uint64_t queue, uint64_t bytes_per_s) {
   path->sample.round_trip = path->sample.least_round_trip + queue;
   path->sample.acknowledged += bytes_per_s * path->sample.round_trip / SECONDS;
+  path->sample.waits = !path->has_little;
   path->now += path->sample.round_trip;
   pace_measure(&path->pace, path->now, &path->sample);
 }
@@ -51,6 +52,7 @@ Test(pace, a_round_with_little_to_send_leaves_the_limit) {
   path_init(&path);
   pass_rounds(&path, 2, 40 * MILLISECONDS, 25000000);
   uint64_t limit = path.pace.limit;
+  path.has_little = true;
   pass_rounds(&path, 8, 0, 1000);
   cr_expect_eq(path.pace.limit, limit);
   pass_rounds(&path, 16, 0, 1000);
@@ -103,4 +105,70 @@ Test(pace, samples_are_wanted_a_few_times_in_a_round_trip) {
   path_init(&path);
   cr_expect_not(pace_is_due(&path.pace, path.now + MILLISECONDS));
   cr_expect(pace_is_due(&path.pace, path.now + 60 * MILLISECONDS / 4));
+}
+
+/* [PACE-2] What is shorter than a millisecond by now has no limit of before. */
+Test(pace, a_path_that_became_short_has_no_limit) {
+  struct path path;
+  path_init(&path);
+  pass_rounds(&path, 2, 40 * MILLISECONDS, 25000000);
+  cr_assert_gt(path.pace.limit, 0);
+  path.sample.least_round_trip = MILLISECONDS / 2;
+  path.now += 60 * MILLISECONDS;
+  cr_expect(pace_measure(&path.pace, path.now, &path.sample), "the socket is told");
+  cr_expect_eq(path.pace.limit, 0);
+}
+
+/* [PACE-6] Nothing arrives for a while: 0 would mean no limit at all. */
+Test(pace, rounds_in_which_nothing_arrives_leave_the_least_limit) {
+  struct path path;
+  path_init(&path);
+  pass_rounds(&path, 2, 40 * MILLISECONDS, 25000000);
+  for (int i = 0; i < 10; i++) {
+    pass_round(&path, 40 * MILLISECONDS + (uint64_t)i % 2 * 40 * MILLISECONDS, 0);
+    cr_expect_gt(path.pace.limit, 0);
+  }
+}
+
+/* [PACE-3] What the system counts is no clock: a count that goes back is a new beginning. */
+Test(pace, a_count_that_goes_back_teaches_nothing) {
+  struct path path;
+  path_init(&path);
+  pass_rounds(&path, 3, 40 * MILLISECONDS, 25000000);
+  uint64_t limit = path.pace.limit;
+  path.sample.acknowledged -= 3000;
+  path.now += path.sample.round_trip;
+  cr_expect_not(pace_measure(&path.pace, path.now, &path.sample));
+  cr_expect_eq(path.pace.limit, limit);
+}
+
+/* [PACE-3] A slow link is looked at seldom, and had something to send all the time. */
+Test(pace, a_long_round_counts_where_bytes_waited_throughout) {
+  struct path path;
+  path_init(&path);
+  for (int i = 0; i < 3; i++) {
+    path.sample.round_trip = 200 * MILLISECONDS;
+    path.sample.acknowledged += 64000;
+    path.sample.waits = true;
+    path.now += SECONDS;
+    pace_measure(&path.pace, path.now, &path.sample);
+  }
+  cr_expect_gt(path.pace.limit, 0);
+}
+
+/* [PACE-3] [PACE-5] */
+Test(pace, little_that_others_keep_waiting_has_no_limit) {
+  struct path path;
+  path_init(&path);
+  path.has_little = true;
+  pass_rounds(&path, 50, 100 * MILLISECONDS, 50000);
+  cr_expect_eq(path.pace.limit, 0);
+}
+
+Test(pace, jitter_is_no_queue) {
+  struct path path;
+  path_init(&path);
+  path.sample.variation = 10 * MILLISECONDS;
+  pass_rounds(&path, 50, 20 * MILLISECONDS, 25000000);
+  cr_expect_eq(path.pace.limit, 0);
 }

@@ -8,7 +8,7 @@
 
 #include "protocol/pace.h"
 
-enum { LINKS_MAX = 4, QUEUE_PIECES = 1 << 16, ACK_SLOTS = 1024, SEGMENT = 1448, ACKS_KEPT = 64 };
+enum { LINKS_MAX = 8, QUEUE_PIECES = 1 << 16, ACK_SLOTS = 1024, SEGMENT = 1448, ACKS_KEPT = 64 };
 
 #define STEP MILLISECONDS
 
@@ -21,7 +21,9 @@ struct modelled_link {
   double supply;          /* what the node has to send, bytes a step; 0: without end */
   double backlog, budget, window, fastest;
   uint64_t flying, acknowledged;
-  double round_trip, least; /* steps */
+  double round_trip, least, variation; /* steps */
+  double control_least;   /* the control's own, of the last ten seconds */
+  uint32_t control_least_step;
   struct { uint32_t bytes; double round_trip; } acks[ACK_SLOTS];
   uint32_t round_step;
   uint64_t round_acknowledged;
@@ -36,6 +38,7 @@ struct network {
   uint32_t count, step, head, tail;
   struct piece pieces[QUEUE_PIECES];
   double per_step, served, queued, buffer, jitter; /* bytes; jitter in steps */
+  uint32_t gather; /* acknowledgements come together, once in so many steps; 0: at once */
   uint64_t seed;
   double queue_sum;
   uint32_t queue_steps;
@@ -54,7 +57,7 @@ static struct network *network_make(double megabytes_per_s, double buffer_ms, do
 static struct modelled_link *network_join(struct network *network, uint32_t base_ms) {
   struct modelled_link *link = &network->links[network->count++];
   cr_assert_lt(base_ms + 200, ACK_SLOTS);
-  *link = (struct modelled_link){.base = base_ms, .window = 10 * SEGMENT, .least = 1e9};
+  *link = (struct modelled_link){.base = base_ms, .window = 10 * SEGMENT, .least = 1e9, .control_least = 1e9};
   pace_init(&link->pace);
   return link;
 }
@@ -76,20 +79,33 @@ static void control(struct network *network, struct modelled_link *link) {
     if (rate >= link->last_gain * 1.25) link->last_gain = rate;
     if (link->plateaus >= 3 && link->backlog > 0) link->is_past_start = true;
   }
-  link->window = fmax((link->is_past_start ? 2 : 2.9) * link->fastest * link->least, 10 * SEGMENT);
+  link->window = fmax((link->is_past_start ? 2 : 2.9) * link->fastest * link->control_least, 10 * SEGMENT);
   if (link->is_greedy) link->window = network->buffer + network->per_step * link->base;
 }
 
 static void acknowledge(struct network *network, struct modelled_link *link) {
-  uint32_t at = network->step % ACK_SLOTS;
+  uint32_t at = network->step % ACK_SLOTS, next = (at + 1) % ACK_SLOTS;
   if (link->acks[at].bytes == 0) return;
+  if (network->gather > 0 && network->step % network->gather > 0) {
+    link->acks[next].round_trip = fmax(link->acks[next].round_trip, link->acks[at].round_trip + 1); /* the oldest's */
+    link->acks[next].bytes += link->acks[at].bytes;
+    link->acks[at].bytes = 0;
+    link->acks[at].round_trip = 0;
+    return;
+  }
   double took = link->acks[at].round_trip + network->jitter * draw(network);
   link->flying -= link->acks[at].bytes;
   link->acknowledged += link->acks[at].bytes;
   link->counted += link->acks[at].bytes;
+  link->variation = link->variation * 3 / 4 + fabs(took - link->round_trip) / 4;
   link->round_trip = link->round_trip == 0 ? took : link->round_trip * 7 / 8 + took / 8;
   link->least = fmin(link->least, took);
+  if (took <= link->control_least || network->step - link->control_least_step > 10000) {
+    link->control_least = took;
+    link->control_least_step = network->step;
+  }
   link->acks[at].bytes = 0;
+  link->acks[at].round_trip = 0;
   control(network, link);
 }
 
@@ -97,7 +113,9 @@ static void measure(struct network *network, struct modelled_link *link) {
   instant now = (network->step + 1) * STEP;
   if (link->has_no_pace || !pace_is_due(&link->pace, now) || link->round_trip == 0) return;
   struct pace_sample sample = {.acknowledged = link->acknowledged, .round_trip = (uint64_t)(link->round_trip * STEP),
-                               .least_round_trip = (uint64_t)(link->least * STEP)};
+                               .variation = (uint64_t)(link->variation * STEP),
+                               .least_round_trip = (uint64_t)(link->least * STEP),
+                               .waits = link->backlog >= SEGMENT};
   pace_measure(&link->pace, now, &sample);
 }
 
@@ -141,7 +159,7 @@ static void serve(struct network *network) {
     struct modelled_link *link = &network->links[piece->link];
     uint32_t at = (network->step + link->base) % ACK_SLOTS;
     link->acks[at].bytes += piece->bytes;
-    link->acks[at].round_trip = network->step - piece->sent_step + link->base;
+    link->acks[at].round_trip = fmax(link->acks[at].round_trip, network->step - piece->sent_step + link->base);
     network->served -= piece->bytes;
     network->queued -= piece->bytes;
   }
@@ -269,4 +287,149 @@ Test(pace_model, who_has_little_to_send_is_not_slowed_when_it_has_much) {
     free(network);
   }
   cr_expect_gt(shares[1], shares[0] * 0.9);
+}
+
+/* One link alone, without a pace and with one: never far below what the system gets by itself. */
+static void compare(const char *what, double rate, uint32_t base_ms, double jitter_ms, uint32_t gather_ms, double least_share) {
+  double shares[2];
+  for (int with_pace = 0; with_pace < 2; with_pace++) {
+    struct network *network = network_make(rate, 100, jitter_ms);
+    struct modelled_link *link = network_join(network, base_ms);
+    link->has_no_pace = !with_pace;
+    network->gather = gather_ms;
+    run(network, 5000);
+    run(network, 30000);
+    char line[80];
+    snprintf(line, sizeof line, "%s, %g MB/s, %u ms%s", what, rate, base_ms, with_pace ? "" : ", no pace");
+    say(line, network);
+    shares[with_pace] = share(network, link);
+    free(network);
+  }
+  cr_expect_gt(shares[1], shares[0] * least_share, "%s: %.3f of %.3f", what, shares[1], shares[0]);
+}
+
+/* [PACE-3] Round trips that vary say nothing of a queue. */
+Test(pace_model, jitter_is_no_queue) {
+  const double rates[] = {1.25, 25, 125}, jitters[] = {20, 40, 100};
+  const uint32_t bases[] = {30, 60, 150};
+  for (int i = 0; i < 3; i++)
+    for (int j = 0; j < 3; j++)
+      for (int k = 0; k < 3; k++) {
+        char what[32];
+        snprintf(what, sizeof what, "jitter of %g ms", jitters[j]);
+        compare(what, rates[i], bases[k], jitters[j], 0, 0.95);
+      }
+}
+
+/* As on radio links, which send what waits in bursts. */
+Test(pace_model, acknowledgements_that_come_together_cost_little) {
+  const uint32_t bases[] = {10, 60, 150};
+  for (int i = 0; i < 3; i++) {
+    compare("acknowledged every 10 ms", 25, bases[i], 1, 10, 0.8);
+    compare("acknowledged every 40 ms", 25, bases[i], 1, 40, 0.8);
+  }
+}
+
+Test(pace_model, very_slow_and_very_fast_paths_are_filled) {
+  compare("slow", 0.064, 60, 1, 0, 0.95);
+  compare("slow", 0.064, 200, 1, 0, 0.95);
+  compare("fast", 400, 20, 1, 0, 0.95);
+}
+
+/* The least round trip is the old route's for minutes: what is longer looks like a queue that nobody can shorten. */
+Test(pace_model, another_route_costs_little) {
+  struct network *network = network_make(25, 100, 3);
+  struct modelled_link *link = network_join(network, 60);
+  run(network, 10000);
+  link->base = 160;
+  run(network, 10000);
+  say("60 ms that became 160, the first 10 s", network);
+  cr_expect_gt(share(network, link), 0.7);
+  run(network, 30000);
+  say("and the next 30", network);
+  cr_expect_gt(share(network, link), 0.85);
+  link->base = 20;
+  run(network, 5000);
+  run(network, 10000);
+  say("and 20 ms", network);
+  cr_expect_gt(share(network, link), 0.95);
+  cr_expect_lt(queue_ms(network), 40);
+  free(network);
+}
+
+/* [PACE-3] */
+Test(pace_model, a_process_that_stood_still_goes_on_as_before) {
+  struct network *network = network_make(25, 100, 3);
+  struct modelled_link *link = network_join(network, 60);
+  run(network, 10000);
+  for (int i = 0; i < 3; i++) {
+    link->has_no_pace = true; /* nobody looks */
+    link->supply = 0.001;
+    link->backlog = 128 * 1024;
+    run(network, 5000);
+    link->has_no_pace = false;
+    link->supply = 0;
+    run(network, 1000);
+    say("the second after a stop of 5 s", network);
+    cr_expect_gt(share(network, link), 0.9);
+    cr_expect_lt(queue_ms(network), 20);
+  }
+  free(network);
+}
+
+/* [PACE-6] Whoever was held far below what the path carries by now is not so for long, on long paths too. */
+Test(pace_model, a_path_that_became_ten_times_faster_is_found) {
+  const uint32_t bases[] = {20, 60, 200};
+  for (int i = 0; i < 3; i++) {
+    struct network *network = network_make(2.5, 100, 3);
+    struct modelled_link *link = network_join(network, bases[i]);
+    run(network, 10000);
+    network->per_step = 25000;
+    network->buffer = 25000 * 100;
+    run(network, 5000);
+    say("2.5 MB/s that became 25, the first 5 s", network);
+    run(network, 5000);
+    say("and the next 5", network);
+    cr_expect_gt(share(network, link), 0.8, "%u ms", bases[i]);
+    free(network);
+  }
+}
+
+/* [PACE-7] They never take each other for somebody whom nobody can help. */
+Test(pace_model, many_that_come_one_after_another_share) {
+  for (uint32_t count = 2; count <= LINKS_MAX; count *= 2)
+    for (uint32_t gap_ms = 0; gap_ms <= 3500; gap_ms += 250) {
+      struct network *network = network_make(25, 100, 3);
+      for (uint32_t i = 0; i < count; i++) {
+        network_join(network, 60);
+        if (gap_ms > 0) run(network, gap_ms);
+      }
+      run(network, 20000);
+      run(network, 30000);
+      if (gap_ms == 1500) say("many, 1.5 s after each other", network);
+      cr_expect_lt(queue_ms(network), 40, "%u links, %u ms apart", count, gap_ms);
+      for (uint32_t i = 0; i < count; i++) cr_expect_gt(share(network, &network->links[i]), 0.5 / count);
+      free(network);
+    }
+}
+
+/* [PACE-5] [PACE-7] What others keep waiting holds nobody back for long. */
+Test(pace_model, much_after_little_beside_one_that_fills_the_queue) {
+  double shares[2];
+  for (int with_pace = 0; with_pace < 2; with_pace++) {
+    struct network *network = network_make(25, 60, 1);
+    struct modelled_link *link = network_join(network, 60), *greedy = network_join(network, 60);
+    link->has_no_pace = !with_pace;
+    greedy->has_no_pace = greedy->is_greedy = true;
+    link->supply = 50;
+    run(network, 10000);
+    cr_expect_eq(link->pace.limit, 0, "the little it sends is not what waits");
+    link->supply = 0;
+    run(network, 4000);
+    run(network, 5000);
+    say(with_pace ? "beside one that fills the queue, from 4 s on" : "the same without a pace", network);
+    shares[with_pace] = share(network, link);
+    free(network);
+  }
+  cr_expect_gt(shares[1], shares[0] * 0.7);
 }
