@@ -62,6 +62,7 @@ static bool attach(struct trunk *trunk, struct trunk_side *side, uint32_t circui
   side->trunk = trunk;
   side->circuit = circuit;
   side->state = SIDE_CREATING;
+  side->wants_room = false; /* whatever it carried before */
   side->backlog.owner = side->owner;
   credit_sender_init(&side->out);
   credit_receiver_init(&side->in);

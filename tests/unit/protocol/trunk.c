@@ -324,3 +324,58 @@ Test(trunk, a_neighbour_that_takes_nothing_loses_the_link) {
   pair_free(pair);
   free(sides);
 }
+
+static void fill(struct pair *pair, uint8_t i, uint32_t from) {
+  struct trunk_side *side = &pair->client.sides[i];
+  for (uint32_t n = from; trunk_side_room(side) > 0; n++) push(pair, &pair->client, i, n);
+  side->wants_room = true;
+}
+
+/* [STREAM-17] Closed once it is full, it opens when half of it has left, and says so: nobody would look again by himself. */
+Test(trunk, a_full_queue_opens_when_half_of_it_has_left_and_says_so_each_time) {
+  struct pair *pair = pair_new();
+  struct trunk_side *side = &pair->client.sides[0];
+  begin(pair, 0);
+  settle(pair);
+  pair->relay.holds = true;
+  for (uint32_t n = 0; pair->client.sides[0].queue.count < 2; n++) { /* until the credit is used up */
+    push(pair, &pair->client, 0, n);
+    settle(pair);
+  }
+  uint32_t begun = pair->relay.received[0];
+  for (int round = 0; round < 5; round++) {
+    fill(pair, 0, pair->relay.received[0] + side->queue.count);
+    cr_assert_eq(side->queue.count, LIMIT_STREAM_QUEUE_CELLS);
+    for (int turns = 0; trunk_side_room(side) == 0; turns++) {
+      cr_assert_lt(turns, 10000, "it never opens again");
+      cr_expect_null(trunk_pool_next_roomy(&pair->client.pool), "no room, and nobody is told of any");
+      if (pair->relay.held[0] > 0) {
+        pair->relay.held[0]--;
+        trunk_passed(&pair->relay.sides[0], pair->now);
+      }
+      settle(pair);
+    }
+    cr_expect_leq(side->queue.count, LIMIT_STREAM_QUEUE_CELLS / 2);
+    cr_expect_eq(trunk_pool_next_roomy(&pair->client.pool), side);
+    cr_expect_null(trunk_pool_next_roomy(&pair->client.pool), "told once");
+  }
+  cr_expect_gt(pair->relay.received[0], begun);
+  pair_free(pair);
+}
+
+/* [STREAM-17] What empties a queue at once leaves nothing behind for who comes after. */
+Test(trunk, a_side_that_was_cut_while_full_is_open_when_it_carries_another_circuit) {
+  struct pair *pair = pair_new();
+  struct trunk_side *side = &pair->client.sides[0];
+  begin(pair, 0);
+  settle(pair);
+  fill(pair, 0, 0);
+  cr_assert_eq(trunk_side_room(side), 0);
+  trunk_cut(side);
+  settle(pair);
+  cr_expect_null(trunk_pool_next_roomy(&pair->client.pool), "it has no circuit");
+  begin(pair, 0);
+  settle(pair);
+  cr_expect_eq(trunk_side_room(side), LIMIT_STREAM_QUEUE_CELLS);
+  pair_free(pair);
+}
