@@ -5,7 +5,9 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "io/entropy.h"
 #include "io/log_writer.h"
@@ -104,4 +106,39 @@ Test(log, a_path_that_cannot_be_written_is_named) {
   struct complaint complaint;
   cr_assert_eq(log_writer_open("/nowhere/log", TRACE_NOTICE, &log, &complaint), OUTCOME_FILE_FAILED);
   cr_assert_not_null(strstr(complaint.text, "/nowhere/log"));
+}
+
+static int accept_soon(int listener) {
+  for (;;) {
+    struct address peer;
+    int fd = tcp_accept(listener, &peer);
+    if (fd >= 0) return fd;
+    cr_assert(errno == EAGAIN);
+  }
+}
+
+/* [PACE-1] */
+Test(tcp, a_sample_says_what_arrived_and_whether_more_waits) {
+  struct address any = {.family = ADDRESS_IPV4, .bytes = {127, 0, 0, 1}}, address;
+  int listener, fd;
+  bool is_connected;
+  cr_assert_eq(tcp_listen(&any, CONNECTION_LINK, &listener, &address), OUTCOME_OK);
+  cr_assert_eq(tcp_connect(&address, CONNECTION_LINK, &fd, &is_connected), OUTCOME_OK);
+  int peer = accept_soon(listener);
+  static const char bytes[65536];
+  cr_assert_eq(send(fd, bytes, 100, MSG_NOSIGNAL), 100);
+  struct pace_sample sample;
+  do cr_assert(tcp_sample(fd, &sample));
+  while (sample.acknowledged < 100);
+  cr_expect_not(sample.waits);
+  cr_expect_gt(sample.round_trip, 0);
+  cr_expect_gt(sample.least_round_trip, 0);
+  uint64_t sent = 100;
+  for (ssize_t len; (len = send(fd, bytes, sizeof bytes, MSG_NOSIGNAL)) > 0;) sent += (uint64_t)len; /* nobody reads */
+  cr_assert(tcp_sample(fd, &sample));
+  cr_expect(sample.waits);
+  cr_expect_leq(sample.acknowledged, sent);
+  close(fd);
+  close(peer);
+  close(listener);
 }
