@@ -9,7 +9,7 @@
 
 #include "protocol/instant.h"
 
-enum { PACE_ROUNDS_KEPT = 3 };
+enum { PACE_ROUNDS_KEPT = 5 };
 
 /* What the system tells of a connection. Times in nanoseconds. */
 struct pace_sample {
