@@ -148,9 +148,12 @@ static void begin_round(struct pace *pace, instant now, const struct pace_sample
 bool pace_measure(struct pace *pace, instant now, const struct pace_sample *sample) {
   uint64_t least = sample->least_round_trip, before = pace->limit;
   uint64_t round = greater(sample->round_trip, ROUND_LEAST);
-  if (least < SHORT_PATH) pace_init(pace); /* [PACE-2] also where it became one */
+  if (least < SHORT_PATH) { /* [PACE-2] also where it became one */
+    pace_init(pace);
+    pace->sample_at = instant_after(now, 1 * SECONDS);
+    return before != 0;
+  }
   pace->sample_at = instant_after(now, round / SAMPLES_PER_ROUND);
-  if (least < SHORT_PATH) return before != 0;
 
   uint64_t jitter = lesser(2 * sample->variation, sample->round_trip);
   pace->shortest = lesser(pace->shortest, sample->round_trip - jitter);
