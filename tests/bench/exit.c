@@ -17,7 +17,7 @@
 
 enum {
   BUSY = 8, STREAMS_PER_CIRCUIT = 250, CIRCUITS = 130, STREAMS = 30000, TURNS = 300, DATA = 1347, CELLS_A_TURN = 4, GENERATION = 1,
-  POOL_CELLS = 1 << 16, CREDIT_BYTES = 16 * 1024 * 1024, /* more than all turns need */
+  POOL_CELLS = 1 << 16, CREDIT_BYTES = LIMIT_CLIENT_CREDIT, /* more than all turns need */
 };
 
 static const uint8_t AUTHORITY_SEED[ED25519_SEED_BYTES] = {42};
@@ -29,6 +29,7 @@ struct lab {
   struct peer_circuit circuits[CIRCUITS];
   uint32_t circuit_count, stream_count;
   struct id streams[STREAMS];
+  uint64_t sent[STREAMS]; /* to the client */
   struct link_self self;
   struct exit_policy policy;
   struct memory_budget budget;
@@ -226,7 +227,8 @@ static void measure(struct lab *lab, uint32_t streams, bool series) {
   double bytes = (double)(heap_bytes() - before) / (streams - had);
   for (uint32_t k = 0; k < BUSY; k++) {
     uint32_t at = busy_stream(lab, k);
-    peer_circuit_credit(&lab->peers, &lab->circuits[at / STREAMS_PER_CIRCUIT], (uint16_t)(1 + at % STREAMS_PER_CIRCUIT), CREDIT_BYTES);
+    peer_circuit_credit(&lab->peers, &lab->circuits[at / STREAMS_PER_CIRCUIT], (uint16_t)(1 + at % STREAMS_PER_CIRCUIT), lab->sent[at] + CREDIT_BYTES);
+    lab->sent[at] += (uint64_t)TURNS * CELLS_A_TURN * DATA;
   }
   double back = best_tenth(lab, to_client_ns), forth = best_tenth(lab, from_client_ns);
   if (series) {

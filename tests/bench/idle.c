@@ -254,8 +254,8 @@ static void start_relay(struct lab *lab) {
   if (lab->relay == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) _exit(1);
-    execl(lab->relay_program, "tunic-relay", "--network", network, "--data", data, "--address", "127.0.0.1", "--port", port, "--nickname",
-          "measured", "--log", "error", "--exit-policy", "accept private:*", "--memory", "1024", (char *)NULL);
+    execl(lab->relay_program, "tunic-relay", "--network", network, "--data", data, "--address", "93.184.216.34", "--listen", "127.0.0.1", "--port", port,
+          "--shards", "1", "--nickname", "measured", "--log", "error", "--exit-policy", "accept private:*", "--memory", "1024", (char *)NULL);
     _exit(1);
   }
   close(dial(&lab->peers.relay.address)); /* it listens */
