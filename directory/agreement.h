@@ -19,7 +19,7 @@ struct agreement_result { uint8_t digest[DIGEST_BYTES]; struct date valid_after;
 /* The documents, seen from here: both are pure functions of the documents that the owner holds. */
 struct agreement_tally {
   void *context;
-  /* Whether this vote's document is here, well formed, and by this author for this epoch, round and predecessor. */
+  /* Whether this vote's document is on disk, well formed, and by this author for this epoch, round and predecessor. */
   bool (*holds)(void *context, uint64_t epoch, const uint8_t previous[DIGEST_BYTES], const struct agreement_vote *);
   /* The consensus that these votes, all held, result in. Not OK: they result in none. */
   enum outcome (*count)(void *context, uint64_t epoch, const uint8_t previous[DIGEST_BYTES], const struct agreement_vector *,
@@ -60,8 +60,10 @@ enum outcome agreement_receive(struct agreement *, instant now, uint8_t from, co
 void agreement_link_opened(struct agreement *, instant now, uint8_t peer);
 /* Answers WANT_VOTE. The document is on disk, and `holds` says so. STALE: no longer wanted. */
 enum outcome agreement_give_vote(struct agreement *, instant now, uint64_t epoch, uint32_t round, const uint8_t hash[DIGEST_BYTES]);
-/* A vote's document came in: `holds` may answer otherwise now. */
+/* A vote's document is on disk: `holds` may answer otherwise now. */
 void agreement_vote_arrived(struct agreement *, instant now);
+/* Whether the lock, ours or the one that opened the view, or the view's proposal names this vote: its document must stay. */
+bool agreement_needs_vote(const struct agreement *, const uint8_t hash[DIGEST_BYTES]);
 /* The record of this version is on disk, renamed and synced. A write that failed is given up by asking anew: */
 void agreement_ballot_written(struct agreement *, instant now, uint64_t version);
 void agreement_ballot_failed(struct agreement *, instant now, uint64_t version);

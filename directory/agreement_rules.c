@@ -261,7 +261,20 @@ static void make_lock(const struct agreement *m, const struct heard_view *heard,
   }
 }
 
-/* [AGREE-10], [AGREE-18] q PREPAREs become the lock, and SIGN says so: one change of the record for both. */
+static bool names_vote(const struct agreement_vector *vector, const uint8_t hash[DIGEST_BYTES]) {
+  for (uint32_t i = 0; i < vector->count; i++)
+    if (memcmp(vector->votes[i].hash, hash, DIGEST_BYTES) == 0) return true;
+  return false;
+}
+
+bool agreement_needs_vote(const struct agreement *m, const uint8_t hash[DIGEST_BYTES]) {
+  const struct heard_view *heard = &m->views[m->ballot.view % AGREEMENT_VIEWS_KEPT];
+  bool is_proposed = heard->used && heard->view == m->ballot.view && heard->has_proposal && names_vote(&heard->proposal.vector, hash);
+  return is_proposed || names_vote(&m->ballot.lock.vector, hash) || names_vote(&m->ballot.entry.lock.vector, hash);
+}
+
+/* [AGREE-10], [AGREE-18] q PREPAREs become the lock, and SIGN says so: one change of the record for both. Who is bound to a proposal can
+ * show its votes. */
 static bool rule_sign(struct agreement *m, instant now) {
   uint32_t view = m->ballot.view;
   struct heard_view *heard = agreement_view(m, view);
@@ -269,7 +282,7 @@ static bool rule_sign(struct agreement *m, instant now) {
   if (!heard->has_proposal || has_signed || m->ballot.timeout_next > view || !agreement_may_speak(m)) return false;
   struct agreement_lock lock;
   make_lock(m, heard, &lock);
-  if (lock.prepares.count < m->members.q) return false;
+  if (lock.prepares.count < m->members.q || !tally_agrees(m, heard)) return false;
   m->ballot.lock = lock;
   agreement_ballot_changed(m);
   struct agreement_message message = new_message(m, AGREEMENT_SIGN, view);

@@ -64,8 +64,8 @@ struct authority *authority_new(const struct authority_config *config, instant n
     return NULL;
   }
   authority_save_network(authority);
-  if (config->vote != NULL && authority->network != NULL) relays_remember(authority, now, config->vote);
-  authority->config.vote = NULL;
+  if (config->votes != NULL && authority->network != NULL) relays_remember(authority, now, config->votes);
+  authority->config.votes = NULL;
   return authority;
 }
 
@@ -118,6 +118,7 @@ static void drop_held(struct authority *authority, struct effect *held) {
   if (held->document == NULL) return;
   document_release(held->document);
   held->document = NULL;
+  if (held->id.slot == WRITE_VOTE) epoch_lose_vote(authority, held->id.generation);
   if (held->id.slot != WRITE_BALLOT) return;
   authority->ballots_under_way--;
   authority->ballots_stale -= authority->ballots_stale > 0;

@@ -24,7 +24,7 @@ struct authority_config {
   const uint8_t *ballot;
   size_t ballot_len;
   struct consensus *consensus;               /* from disk; one reference moves in; NULL: none */
-  struct document *vote;                     /* its last one, from disk; NULL: none */
+  struct document *const *votes;             /* what its AUTHORITY_VOTE_FILES held, NULL where there is none; read by authority_new alone */
 };
 
 /* NULL with the outcome: NO_MEMORY, WRONG_NETWORK. */
@@ -36,8 +36,11 @@ struct machine authority_machine(struct authority *);
 #define AUTHORITY_NETWORK_FILE "network"
 #define AUTHORITY_BALLOT_FILE "ballot"
 #define AUTHORITY_CONSENSUS_FILE "consensus"
-#define AUTHORITY_VOTE_FILE "vote"
 #define AUTHORITY_EVIDENCE_FILE "evidence"
+
+/* [AUTH-17] And votes: so many files, four for each place. */
+enum { AUTHORITY_VOTES_OF_ONE = 4, AUTHORITY_VOTE_FILES = AUTHORITY_VOTES_OF_ONE * LIMIT_AUTHORITIES, AUTHORITY_VOTE_NAME_BYTES = 32 };
+void authority_vote_file(uint32_t index, char ret_name[AUTHORITY_VOTE_NAME_BYTES]);
 
 /* EVENT_MESSAGE from its driver: object is a struct document, the next network file; the reference moves. */
 enum { AUTHORITY_NEW_NETWORK = 1 };

@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,54 +11,127 @@ const struct held_vote *epoch_find_vote(const struct authority *authority, const
   return NULL;
 }
 
+static bool is_before(const struct held_vote *a, const struct held_vote *b) {
+  return a->epoch != b->epoch ? a->epoch < b->epoch : a->round < b->round;
+}
+
 static void drop_vote(struct authority *authority, uint32_t index) {
   vote_free(authority->votes[index].vote);
   authority->votes[index] = authority->votes[--authority->vote_count];
 }
 
-/* Room for one more: votes of old epochs go, then, against a flood, the author's oldest. */
-static bool make_room(struct authority *authority, uint64_t epoch, uint8_t author) {
+/* [AUTH-17] A file for one more of this author, in place of one of its votes if it has them all: of an old epoch, or of the lowest round
+ * that the agreement can do without. False: it needs them all. */
+static bool make_room(struct authority *authority, uint64_t epoch, uint8_t author, uint8_t *ret_file) {
+  bool taken[AUTHORITY_VOTES_OF_ONE] = {false};
+  uint32_t lowest = UINT32_MAX, of_author = 0, place = 0;
   for (uint32_t i = authority->vote_count; i-- > 0;)
     if (authority->votes[i].epoch + 1 < epoch) drop_vote(authority, i);
-  uint32_t of_author = 0, oldest = 0;
-  for (uint32_t i = authority->vote_count; i-- > 0;) {
-    if (authority->votes[i].author != author) continue;
+  for (uint32_t i = 0; i < authority->vote_count; i++) {
+    const struct held_vote *held = &authority->votes[i];
+    if (held->author != author) continue;
     of_author++;
-    oldest = i;
+    taken[held->file % AUTHORITY_VOTES_OF_ONE] = true;
+    if (authority->agreement != NULL && agreement_needs_vote(authority->agreement, held->hash)) continue;
+    if (lowest == UINT32_MAX || is_before(held, &authority->votes[lowest])) lowest = i;
   }
-  if (of_author >= HELD_VOTES_MAX / LIMIT_AUTHORITIES) drop_vote(authority, oldest);
-  return authority->vote_count < HELD_VOTES_MAX;
+  if (of_author == AUTHORITY_VOTES_OF_ONE) {
+    if (lowest == UINT32_MAX) return false;
+    *ret_file = authority->votes[lowest].file;
+    drop_vote(authority, lowest);
+    return true;
+  }
+  while (taken[place]) place++;
+  *ret_file = (uint8_t)(author * AUTHORITY_VOTES_OF_ONE + place);
+  return true;
 }
 
-enum outcome epoch_take_vote(struct authority *authority, instant now, struct document *text) {
+void authority_vote_file(uint32_t index, char ret_name[AUTHORITY_VOTE_NAME_BYTES]) {
+  snprintf(ret_name, AUTHORITY_VOTE_NAME_BYTES, "vote-%u-%u", index / AUTHORITY_VOTES_OF_ONE, index % AUTHORITY_VOTES_OF_ONE);
+}
+
+/* One reference to the vote moves in. */
+static struct held_vote *hold(struct authority *authority, struct vote *vote, int author, uint8_t file) {
+  struct held_vote *held = &authority->votes[authority->vote_count++];
+  *held = (struct held_vote){.epoch = vote_header(vote)->epoch, .round = vote_header(vote)->round, .author = (uint8_t)author, .file = file, .vote = vote};
+  memcpy(held->hash, vote_digest(vote), DIGEST_BYTES);
+  return held;
+}
+
+enum outcome epoch_take_vote(struct authority *authority, struct document *text) {
   enum outcome outcome;
   struct vote_known known = {relays_know_descriptor, authority};
   struct vote *vote = vote_parse(authority->network, text, &known, &outcome, NULL);
+  uint8_t file;
   if (vote == NULL) return outcome;
   if (epoch_find_vote(authority, vote_digest(vote)) != NULL) {
     vote_free(vote);
     return OUTCOME_STALE;
   }
   int author = network_file_find_authority(authority->network, vote_header(vote)->authority);
-  if (author < 0 || !make_room(authority, vote_header(vote)->epoch, (uint8_t)author)) {
+  if (author < 0 || !make_room(authority, vote_header(vote)->epoch, (uint8_t)author, &file)) {
     vote_free(vote);
     return author < 0 ? OUTCOME_BAD_SIGNATURE : OUTCOME_LIMIT_REACHED;
   }
-  struct held_vote *held = &authority->votes[authority->vote_count++];
-  *held = (struct held_vote){.epoch = vote_header(vote)->epoch,
-                             .round = vote_header(vote)->round,
-                             .author = (uint8_t)author,
-                             .vote = vote};
-  memcpy(held->hash, vote_digest(vote), DIGEST_BYTES);
-  if (authority->agreement != NULL) agreement_vote_arrived(authority->agreement, now);
+  struct held_vote *held = hold(authority, vote, author, file);
+  held->write = ++authority->vote_writes;
+  struct effect write = {.kind = EFFECT_WRITE_FILE, .id = {WRITE_VOTE, held->write}, .document = document_take(text)};
+  authority_vote_file(file, write.name);
+  authority_write_file(authority, &write);
   return OUTCOME_OK;
+}
+
+/* NULL: it was dropped since. */
+static struct held_vote *find_write(struct authority *authority, uint32_t write) {
+  for (uint32_t i = 0; i < authority->vote_count; i++)
+    if (!authority->votes[i].is_on_disk && authority->votes[i].write == write) return &authority->votes[i];
+  return NULL;
+}
+
+void epoch_lose_vote(struct authority *authority, uint32_t write) {
+  const struct held_vote *held = find_write(authority, write);
+  if (held != NULL) drop_vote(authority, (uint32_t)(held - authority->votes));
+  if (authority->own_vote.write == write) authority->own_vote.waits = false;
+}
+
+static void vote_written(struct authority *authority, instant now, uint32_t write) {
+  struct held_vote *held = find_write(authority, write);
+  if (held == NULL) return;
+  held->is_on_disk = true;
+  bool is_ours = authority->own_vote.waits && authority->own_vote.write == write;
+  if (is_ours) {
+    authority->own_vote.waits = false;
+    agreement_give_vote(authority->agreement, now, authority->own_vote.epoch, authority->own_vote.round, authority->own_vote.hash);
+  } else if (authority->agreement != NULL) {
+    agreement_vote_arrived(authority->agreement, now);
+  }
+}
+
+bool epoch_was_verified(const void *context, const uint8_t digest[DIGEST_BYTES]) {
+  (void)context, (void)digest;
+  return true;
+}
+
+void epoch_remember(struct authority *authority, uint64_t epoch) {
+  const struct vote_known all = {epoch_was_verified, NULL};
+  for (uint32_t i = 0; authority->config.votes != NULL && i < AUTHORITY_VOTE_FILES; i++) {
+    enum outcome outcome;
+    struct document *text = authority->config.votes[i];
+    struct vote *vote = text == NULL ? NULL : vote_parse(authority->network, text, &all, &outcome, NULL);
+    if (vote == NULL) continue;
+    int author = network_file_find_authority(authority->network, vote_header(vote)->authority);
+    bool is_of_use = vote_header(vote)->epoch >= epoch && author == (int)(i / AUTHORITY_VOTES_OF_ONE) && epoch_find_vote(authority, vote_digest(vote)) == NULL;
+    if (is_of_use) hold(authority, vote, author, (uint8_t)i)->is_on_disk = true;
+    else vote_free(vote);
+  }
 }
 
 /* ---- what the agreement asks of the documents ---- */
 
+/* [AUTH-17] */
 static bool holds(void *context, uint64_t epoch, const uint8_t previous[DIGEST_BYTES], const struct agreement_vote *name) {
   const struct held_vote *held = epoch_find_vote(context, name->hash);
-  return held != NULL && held->epoch == epoch && held->round == name->round && held->author == name->author &&
+  return held != NULL && held->is_on_disk && held->epoch == epoch && held->round == name->round && held->author == name->author &&
          memcmp(vote_header(held->vote)->previous, previous, DIGEST_BYTES) == 0;
 }
 
@@ -102,16 +176,17 @@ struct agreement_tally epoch_tally(struct authority *authority) {
 /* The vote is on disk before it is given: a crash must not make us vote twice in one round. */
 static void make_vote(struct authority *authority, instant now, const struct agreement_effect *effect) {
   struct document *text = relays_make_vote(authority, now, effect->epoch, effect->round, effect->hash);
-  if (text == NULL || epoch_take_vote(authority, now, text) != OUTCOME_OK) {
-    document_release(text);
+  enum outcome outcome = text == NULL ? OUTCOME_NO_MEMORY : epoch_take_vote(authority, text);
+  document_release(text);
+  if (outcome != OUTCOME_OK) {
     trace_write(authority->config.trace, TRACE_ERROR, "authority", "could not make a vote for epoch %llu", (unsigned long long)effect->epoch);
     return;
   }
   authority->own_vote.epoch = effect->epoch;
   authority->own_vote.round = effect->round;
-  memcpy(authority->own_vote.hash, authority->votes[authority->vote_count - 1].hash, DIGEST_BYTES);
+  memcpy(authority->own_vote.hash, find_write(authority, authority->vote_writes)->hash, DIGEST_BYTES);
+  authority->own_vote.write = authority->vote_writes;
   authority->own_vote.waits = true;
-  authority_write(authority, WRITE_VOTE, AUTHORITY_VOTE_FILE, text);
 }
 
 static struct document *compose(struct authority *authority, const struct document *text, const struct agreement_certificate *certificate) {
@@ -236,9 +311,9 @@ void epoch_written(struct authority *authority, instant now, const struct event 
     uint64_t version = authority->ballot_version - (uint32_t)(authority->ballot_version - event->id.generation);
     if (good) agreement_ballot_written(authority->agreement, now, version);
     else agreement_ballot_failed(authority->agreement, now, version);
-  } else if (event->id.slot == WRITE_VOTE && authority->own_vote.waits) {
-    authority->own_vote.waits = false;
-    if (good) agreement_give_vote(authority->agreement, now, authority->own_vote.epoch, authority->own_vote.round, authority->own_vote.hash);
+  } else if (event->id.slot == WRITE_VOTE) {
+    if (good) vote_written(authority, now, event->id.generation);
+    else epoch_lose_vote(authority, event->id.generation);
   } else if (event->id.slot == WRITE_CONSENSUS && authority->decided.waits) {
     if (good) adopt(authority, now);
   }

@@ -82,8 +82,8 @@ bool relays_is_place(const struct authority *, const struct address *);
 /* Verified; `from`: who handed it in. */
 enum outcome relays_take_descriptor(struct authority *, instant now, struct document *, const struct descriptor *, const struct address *from);
 void relays_forget(struct authority *, struct known_relay *);
-/* [AUTH-15] From our own last vote. */
-void relays_remember(struct authority *, instant now, struct document *vote);
+/* [AUTH-15] From our own last vote among these of AUTHORITY_VOTE_FILES. */
+void relays_remember(struct authority *, instant now, struct document *const *votes);
 /* For vote_known: a descriptor that was verified when it came; `context` is the authority. */
 bool relays_know_descriptor(const void *context, const uint8_t digest[DIGEST_BYTES]);
 /* Running relays differ from those of the newest consensus. */
@@ -108,8 +108,14 @@ struct agreement_tally epoch_tally(struct authority *);
 /* Takes all of the agreement's effects. */
 void epoch_run(struct authority *, instant now);
 void epoch_written(struct authority *, instant now, const struct event *);
-/* A vote's document came: BAD_DOCUMENT and the like, or OK. */
-enum outcome epoch_take_vote(struct authority *, instant now, struct document *);
+/* A vote's document came: BAD_DOCUMENT and the like, or OK: it goes to disk. */
+enum outcome epoch_take_vote(struct authority *, struct document *);
+/* It won't be on disk: as if it had not come. */
+void epoch_lose_vote(struct authority *, uint32_t write);
+/* [AUTH-17] At the start: the votes that were on disk, as far as they still matter. */
+void epoch_remember(struct authority *, uint64_t epoch);
+/* A vote that was in our files had been verified before it went there; a vote_known. */
+bool epoch_was_verified(const void *context, const uint8_t digest[DIGEST_BYTES]);
 const struct held_vote *epoch_find_vote(const struct authority *, const uint8_t hash[DIGEST_BYTES]);
 /* A later consensus came from another. */
 enum outcome epoch_take_consensus(struct authority *, instant now, struct document *packed);

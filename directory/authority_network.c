@@ -137,6 +137,7 @@ enum outcome authority_follow_networks(struct authority *authority, instant now,
   int own = network_file_find_authority(file, authority->config.self->identity);
   if (may_begin) {
     authority->own = (uint32_t)own;
+    if (is_start) epoch_remember(authority, next_epoch(authority));
     authority->agreement = make_agreement(authority, now, state, &outcome);
     if (authority->agreement != NULL) peers_start(authority, now);
     if (authority->agreement != NULL) tell_silence(authority);

@@ -102,10 +102,12 @@ struct held_vote {
   uint64_t epoch;
   uint32_t round;
   uint8_t author;
+  uint8_t file;     /* which of the vote files */
+  bool is_on_disk;  /* until then it counts for nothing */
+  uint32_t write;   /* the number of that write */
   uint8_t hash[DIGEST_BYTES];
   struct vote *vote;
 };
-enum { HELD_VOTES_MAX = 4 * LIMIT_AUTHORITIES };
 
 enum authority_write { WRITE_BALLOT = 1, WRITE_VOTE, WRITE_CONSENSUS, WRITE_EVIDENCE, WRITE_NETWORK, WRITE_KINDS };
 
@@ -144,10 +146,10 @@ struct authority {
   uint32_t ballots_under_way, ballots_stale; /* being written; those of the agreement before this one */
   struct consensus *consensus;
   struct consensus_archive archive; /* the same, and those before it */
-  struct held_vote votes[HELD_VOTES_MAX];
-  uint32_t vote_count;
+  struct held_vote votes[AUTHORITY_VOTE_FILES];
+  uint32_t vote_count, vote_writes;
   uint64_t ballot_version;       /* being written */
-  struct { uint64_t epoch; uint32_t round; uint8_t hash[DIGEST_BYTES]; bool waits; } own_vote;
+  struct { uint64_t epoch; uint32_t round; uint8_t hash[DIGEST_BYTES]; uint32_t write; bool waits; } own_vote;
   struct { struct consensus *consensus; struct agreement_certificate certificate; bool waits; } decided;
   bool stopping, split, running_changed, network_unsaved, looks; /* looks: agreement_is_looking */
   uint64_t descriptors_taken, descriptors_refused, descriptors_too_busy, signatures_checked, documents_too_busy, document_bytes_served, connections_refused, probes_done, probes_failed, epochs_decided;

@@ -184,6 +184,7 @@ void peers_send(struct authority *authority, instant now, uint8_t to, struct doc
 
 void peers_fetch_vote(struct authority *authority, instant now, uint8_t to, const uint8_t hash[DIGEST_BYTES]) {
   (void)now;
+  if (epoch_find_vote(authority, hash) != NULL) return; /* it is on its way to the disk */
   for (uint32_t i = 0; i < authority->network->authority_count; i++) {
     struct peer *peer = &authority->peers[i];
     if (i == authority->own || (to != AGREEMENT_EVERYONE && to != i) || peer->wanted_count >= LIMIT_AUTHORITIES) continue;
@@ -233,7 +234,7 @@ void peer_transfer(struct authority *authority, struct authority_link *link, ins
   if (event->request == link->put_request) link->put_request = 0;
   if (event->request == link->vote_request && event->request != 0) {
     link->vote_request = 0;
-    if (event->kind == TRANSFER_ARRIVED) outcome = epoch_take_vote(authority, now, event->document);
+    if (event->kind == TRANSFER_ARRIVED) outcome = epoch_take_vote(authority, event->document);
   } else if (event->request == link->consensus_request && event->request != 0) {
     link->consensus_request = 0;
     if (event->kind == TRANSFER_ARRIVED) outcome = epoch_take_consensus(authority, now, event->document);

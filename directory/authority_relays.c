@@ -170,15 +170,29 @@ static void remember_one(struct authority *authority, instant now, const struct 
   probe_plan(authority, relay, instant_after(now, random_below(&authority->random, soon + 1)));
 }
 
-void relays_remember(struct authority *authority, instant now, struct document *text) {
-  enum outcome outcome;
-  struct vote *vote = vote_parse(authority->network, text, NULL, &outcome, NULL);
+/* NULL: none of these is ours. */
+static struct vote *find_last(const struct authority *authority, struct document *const *votes) {
+  const struct vote_known all = {epoch_was_verified, NULL};
+  struct vote *last = NULL;
+  for (uint32_t i = 0; i < AUTHORITY_VOTE_FILES; i++) {
+    enum outcome outcome;
+    struct vote *vote = votes[i] == NULL ? NULL : vote_parse(authority->network, votes[i], &all, &outcome, NULL);
+    if (vote == NULL) continue;
+    const struct vote_header *header = vote_header(vote);
+    bool is_ours = memcmp(header->authority, authority->config.self->identity, IDENTITY_BYTES) == 0;
+    bool is_later = last == NULL || date_compare(header->date, vote_header(last)->date) > 0;
+    vote_free(is_ours && is_later ? last : vote);
+    if (is_ours && is_later) last = vote;
+  }
+  return last;
+}
+
+void relays_remember(struct authority *authority, instant now, struct document *const *votes) {
+  struct vote *vote = find_last(authority, votes);
   if (vote == NULL) return;
-  const struct vote_header *header = vote_header(vote);
   struct date date = wall_clock_date(&authority->clock, now);
-  bool is_ours = memcmp(header->authority, authority->config.self->identity, IDENTITY_BYTES) == 0;
-  bool is_recent = date_compare(date, date_after(header->date, authority->network->timing.valid)) < 0;
-  for (uint32_t i = 0; is_ours && is_recent && i < vote_count(vote); i++) remember_one(authority, now, vote_at(vote, i));
+  bool is_recent = date_compare(date, date_after(vote_header(vote)->date, authority->network->timing.valid)) < 0;
+  for (uint32_t i = 0; is_recent && i < vote_count(vote); i++) remember_one(authority, now, vote_at(vote, i));
   vote_free(vote);
 }
 

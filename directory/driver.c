@@ -113,6 +113,15 @@ static struct consensus *read_consensus(const struct program_of_authority *progr
   return consensus;
 }
 
+/* [AUTH-17] */
+static void read_votes(const struct program_of_authority *program, struct document *ret[AUTHORITY_VOTE_FILES]) {
+  for (uint32_t i = 0; i < AUTHORITY_VOTE_FILES; i++) {
+    char name[AUTHORITY_VOTE_NAME_BYTES];
+    authority_vote_file(i, name);
+    if (folder_read(program->launch.folder, name, LIMIT_VOTE_BYTES, &ret[i], NULL) != OUTCOME_OK) ret[i] = NULL;
+  }
+}
+
 /* ---- the machine ---- */
 
 static enum outcome make_machine(struct program_of_authority *program, struct complaint *complaint) {
@@ -125,11 +134,13 @@ static enum outcome make_machine(struct program_of_authority *program, struct co
     config.ballot = document_bytes(program->ballot);
     config.ballot_len = document_len(program->ballot);
   }
-  if (folder_read(program->launch.folder, AUTHORITY_VOTE_FILE, LIMIT_VOTE_BYTES, &config.vote, NULL) != OUTCOME_OK) config.vote = NULL;
+  struct document *votes[AUTHORITY_VOTE_FILES];
+  read_votes(program, votes);
+  config.votes = votes;
   launch_seed(&program->launch, config.seed);
   struct wall_clock clock = launch_clock();
   program->authority = authority_new(&config, clock.at, &clock, &outcome);
-  document_release(config.vote);
+  for (uint32_t i = 0; i < AUTHORITY_VOTE_FILES; i++) document_release(votes[i]);
   bytes_wipe(config.seed, sizeof config.seed);
   if (program->authority != NULL) return OUTCOME_OK;
   if (outcome == OUTCOME_WRONG_NETWORK) complain(complaint, "What is in %s belongs to another network.", program->settings->data_path);

@@ -111,9 +111,15 @@ static void start_authority(struct node *node) {
                                     .ballot_len = ballot == NULL ? 0 : document_len(ballot),
                                     .consensus = stored_consensus(node, AUTHORITY_CONSENSUS_FILE)};
   struct wall_clock clock = {.at = sim->now, .date = sim_date(node->host)};
-  const struct sim_file *vote = sim_find_file(node->host, AUTHORITY_VOTE_FILE);
+  struct document *votes[AUTHORITY_VOTE_FILES] = {NULL};
   enum outcome outcome;
-  config.vote = vote == NULL ? NULL : vote->bytes;
+  for (uint32_t i = 0; i < AUTHORITY_VOTE_FILES; i++) {
+    char name[AUTHORITY_VOTE_NAME_BYTES];
+    authority_vote_file(i, name);
+    const struct sim_file *vote = sim_find_file(node->host, name);
+    if (vote != NULL) votes[i] = vote->bytes;
+  }
+  config.votes = votes;
   sim_seed(sim, config.seed);
   node->authority = authority_new(&config, sim->now, &clock, &outcome);
   if (node->authority == NULL) abort();

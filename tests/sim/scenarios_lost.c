@@ -1,4 +1,5 @@
-/* Scenarios of authorities that lost the record of what they promised, when nobody is left who could go on without them. */
+/* Scenarios of authorities that lost the record of what they promised, when nobody is left who could go on without them, and of
+ * those that have the record and nothing else. */
 #include <string.h>
 
 #include "directory/agreement_ballot.h"
@@ -74,7 +75,41 @@ static void all_records_lost(struct trial *trial) {
   expect(trial, node_figure(trial_node(trial, "a", FOUR), "silent") == 0, "the fourth, which nobody let speak, was to do so two epochs later");
 }
 
+/* Whether somebody's record binds it to a proposal of an epoch whose consensus nobody has yet. */
+static bool is_locked(struct trial *trial) {
+  static struct agreement_ballot ballot;
+  const struct network_file *file = &trial->network.file;
+  struct agreement_members members;
+  uint8_t identities[LIMIT_AUTHORITIES][IDENTITY_BYTES];
+  for (uint32_t i = 0; i < file->authority_count; i++) memcpy(identities[i], file->authorities[i].identity, IDENTITY_BYTES);
+  agreement_members_init(&members, file->id, file->serial, file->authority_count, identities);
+  for (uint32_t i = 0; i < file->authority_count; i++) {
+    const struct document *record = sim_file(trial_node(trial, "a", i + 1)->host, AUTHORITY_BALLOT_FILE);
+    if (record == NULL || agreement_ballot_decode(&members, (uint8_t)i, document_bytes(record), document_len(record), &ballot) != OUTCOME_OK) continue;
+    if (ballot.lock.name.present && ballot.epoch > trial->watch.newest) return true;
+  }
+  return false;
+}
+
+/* [AUTH-17] The power goes for all of them between a lock and the decision: what is locked can be decided, so its votes must be there. */
+static void cut_short(struct trial *trial) {
+  enum { CUTS = 6 };
+  static const uint32_t sizes[] = {1, 4};
+  uint32_t n = sizes[trial->seed % 2];
+  if (!start_ready(trial, n)) return;
+  for (uint32_t i = 0; i < CUTS; i++) {
+    instant late = instant_after(trial->network.sim.now, MINUTES);
+    while (!is_locked(trial) && trial->network.sim.now < late) sim_run_for(&trial->network.sim, MILLISECONDS / 4);
+    sim_run_for(&trial->network.sim, trial_draw(trial, n == 1 ? 2 : 20) * MILLISECONDS);
+    uint64_t epoch = trial->watch.newest;
+    for (uint32_t k = 1; k <= n; k++) network_kill(trial_node(trial, "a", k));
+    for (uint32_t k = 1; k <= n; k++) network_start(trial_node(trial, "a", k));
+    if (!expect(trial, trial_run_until_epoch(trial, epoch + 1, 30 * SECONDS), "the decision that was cut short is never made")) return;
+  }
+}
+
 const struct scenario scenarios_lost[] = {
+    {"cut-short", 4, cut_short},
     {"alone-record-lost", 4, alone_record_lost},
     {"all-records-lost", 2, all_records_lost},
     {NULL, 0, NULL},

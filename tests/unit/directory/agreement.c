@@ -106,6 +106,42 @@ Test(agreement, a_missing_vote_is_fetched_and_prepared_when_it_is_here) {
   bench_wipe(&bench);
 }
 
+/* Who is locked can show the votes: it may be the last one who can. */
+Test(agreement, nobody_is_bound_to_votes_that_it_does_not_hold) {
+  struct bench bench;
+  bench_open(&bench, 4, 0);
+  struct agreement_message proposal = bench_proposal(&bench, ALL_FOUR);
+  memcpy(bench.hidden, proposal.vector.votes[3].hash, DIGEST_BYTES);
+  cr_assert_eq(bench_say(&bench, &proposal), OUTCOME_OK);
+  for (uint8_t author = 1; author <= 3; author++) bench_say_choice(&bench, AGREEMENT_PREPARE, author, 0, &proposal.choice);
+  cr_assert_null(bench_sent(&bench, AGREEMENT_SIGN, 0), "a quorum, and one vote is missing");
+  memset(bench.hidden, 0, sizeof bench.hidden);
+  agreement_vote_arrived(bench.machine, bench.now);
+  bench_settle(&bench);
+  cr_assert_not_null(bench_sent(&bench, AGREEMENT_SIGN, 0));
+  bench_wipe(&bench);
+}
+
+Test(agreement, votes_that_a_lock_or_the_proposal_names_must_stay) {
+  struct bench bench;
+  bench_open(&bench, 4, 0);
+  struct agreement_message proposal = bench_proposal(&bench, 7);
+  struct agreement_vote other = bench_vote(&bench, 3, 1, 0, 0, bench.config.genesis);
+  cr_assert_not(agreement_needs_vote(bench.machine, proposal.vector.votes[2].hash));
+  cr_assert_eq(bench_say(&bench, &proposal), OUTCOME_OK);
+  cr_assert(agreement_needs_vote(bench.machine, proposal.vector.votes[2].hash), "proposed");
+  for (uint8_t author = 1; author <= 2; author++) bench_say_choice(&bench, AGREEMENT_PREPARE, author, 0, &proposal.choice);
+  for (uint8_t author = 1; author <= 3; author++) bench_say_timeout(&bench, author, 0);
+  cr_assert_eq(bench_summary(&bench).view, 1);
+  cr_assert(agreement_needs_vote(bench.machine, proposal.vector.votes[2].hash), "locked");
+  bench_restart(&bench, false);
+  cr_assert(agreement_needs_vote(bench.machine, proposal.vector.votes[2].hash), "also after a restart");
+  cr_assert_not(agreement_needs_vote(bench.machine, other.hash));
+  bench_adopt(&bench, 1);
+  cr_assert_not(agreement_needs_vote(bench.machine, proposal.vector.votes[2].hash), "the epoch is over");
+  bench_wipe(&bench);
+}
+
 Test(agreement, another_digest_than_the_own_tally_s_is_not_prepared) {
   struct bench bench;
   bench_open(&bench, 4, 0);
