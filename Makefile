@@ -74,12 +74,13 @@ $(PROGRAMS):
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pie -o $@ $^ $(LIBS)
 
 # Unit tests: one program per folder; `make unit-protocol` builds and runs one.
-# protocol's tests make chosen allocations fail (tests/unit/protocol/failing_allocator.h).
+# protocol's and directory's tests make chosen allocations fail (tests/unit/protocol/failing_allocator.h).
 unit-protocol_LDFLAGS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc,--wrap=free
+unit-directory_LDFLAGS := $(unit-protocol_LDFLAGS)
 UNIT_FOLDERS := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard tests/unit/*/*.c)))))
 # Tests of several nodes at once run them in the simulator.
 UNIT_client_SOURCES := $(addprefix tests/sim/,apps.c sim.c sim_queue.c sim_turn.c sim_wire.c)
-UNIT_directory_SOURCES := tests/liars/words.c
+UNIT_directory_SOURCES := tests/liars/words.c tests/unit/protocol/failing_allocator.c
 UNIT_relay_SOURCES := tests/unit/client/sample_relays.c
 define unit_program
 $(BUILD)/tests/unit-$(1): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/unit/$(1)/*.c) $(UNIT_$(1)_SOURCES)) $(LIBRARY)

@@ -76,17 +76,18 @@ enum outcome authority_take_network(struct authority *authority, instant now, co
 }
 
 /* [AUTH-9] Nothing said under the old serial counts under the new one: votes, links and the ballot begin anew. Who was silent
- * since its record was lost does not know what it said under the new one either. */
-static enum agreement_ballot_state leave(struct authority *authority, instant now) {
+ * since its record was lost does not know what it said under the new one either: that is remembered until the next agreement is made, for
+ * which memory may be short at first. */
+static void leave(struct authority *authority, instant now) {
   struct agreement_summary summary = {0};
-  if (authority->agreement == NULL) return AGREEMENT_BALLOT_NEW;
+  if (authority->agreement == NULL) return;
   agreement_summarise(authority->agreement, &summary);
+  authority->left_silent = summary.silent;
   agreement_free(authority->agreement);
   authority->agreement = NULL;
   authority->ballots_stale = authority->ballots_under_way;
   peers_leave(authority, now);
   epoch_forget(authority);
-  return summary.silent ? AGREEMENT_BALLOT_LOST : AGREEMENT_BALLOT_NEW;
 }
 
 /* Fetches while it takes no part: eagerly if it will soon. */
@@ -129,9 +130,10 @@ enum outcome authority_follow_networks(struct authority *authority, instant now,
   bool may_begin = is_in_force && network_file_find_authority(file, authority->config.self->identity) >= 0;
   bool is_new = authority->network == NULL || file->serial != authority->network->serial;
   if (!is_new && (authority->agreement != NULL || !may_begin)) return OUTCOME_OK;
-  enum agreement_ballot_state state = is_start ? authority->config.ballot_state : AGREEMENT_BALLOT_NEW;
   enum outcome outcome = OUTCOME_OK;
-  if (!is_start) state = leave(authority, now);
+  if (!is_start) leave(authority, now);
+  enum agreement_ballot_state state = authority->left_silent ? AGREEMENT_BALLOT_LOST : AGREEMENT_BALLOT_NEW;
+  if (is_start) state = authority->config.ballot_state;
   authority->in_force = *file;
   authority->network = &authority->in_force;
   int own = network_file_find_authority(file, authority->config.self->identity);
