@@ -178,13 +178,14 @@ static void make_vote(struct authority *authority, instant now, const struct agr
   struct document *text = relays_make_vote(authority, now, effect->epoch, effect->round, effect->hash);
   enum outcome outcome = text == NULL ? OUTCOME_NO_MEMORY : epoch_take_vote(authority, text);
   document_release(text);
-  if (outcome != OUTCOME_OK) {
+  const struct held_vote *held = outcome == OUTCOME_OK ? find_write(authority, authority->vote_writes) : NULL;
+  if (held == NULL) {
     trace_write(authority->config.trace, TRACE_ERROR, "authority", "could not make a vote for epoch %llu", (unsigned long long)effect->epoch);
     return;
   }
   authority->own_vote.epoch = effect->epoch;
   authority->own_vote.round = effect->round;
-  memcpy(authority->own_vote.hash, find_write(authority, authority->vote_writes)->hash, DIGEST_BYTES);
+  memcpy(authority->own_vote.hash, held->hash, DIGEST_BYTES);
   authority->own_vote.write = authority->vote_writes;
   authority->own_vote.waits = true;
 }
