@@ -7,7 +7,7 @@
 /* A second opinion for the same epoch and round, dated a minute ahead: whoever counts it alone gets another consensus. */
 static bool vote_anew(struct authority *authority, struct liar_face *face, instant now, struct agreement_message *message) {
   struct document *text = relays_make_vote(authority, now + MINUTES, message->epoch, message->view, message->previous);
-  bool made = text != NULL && epoch_take_vote(authority, now, text) == OUTCOME_OK;
+  bool made = text != NULL && epoch_take_vote(authority, text) == OUTCOME_OK;
   document_release(text);
   if (!made) return false;
   memcpy(message->hash, authority->votes[authority->vote_count - 1].hash, DIGEST_BYTES);
