@@ -103,24 +103,37 @@ void aead_wipe(struct aead *aead) {
 }
 
 /* [AEAD-4] Should the library ever fail, what leaves is zeros, which nobody opens, and never plaintext. */
-void aead_seal(struct aead *aead, uint64_t nonce, const uint8_t *associated, size_t associated_len, uint8_t *data, size_t len) {
+void aead_seal_to(struct aead *aead, uint64_t nonce, const uint8_t *associated, size_t associated_len, const uint8_t *from,
+                  uint8_t *to, size_t len) {
   uint8_t nonce_bytes[AEAD_NONCE_BYTES];
   assert(aead->suite != 0);
   nonce_encode(nonce_bytes, aead->suite, nonce);
-  if (!backends[aead->backend]->seal(aead, nonce_bytes, associated, associated_len, data, len))
-    memset(data, 0, len + AEAD_TAG_BYTES);
+  if (!backends[aead->backend]->seal(aead, nonce_bytes, associated, associated_len, from, to, len))
+    memset(to, 0, len + AEAD_TAG_BYTES);
+}
+
+void aead_seal(struct aead *aead, uint64_t nonce, const uint8_t *associated, size_t associated_len, uint8_t *data, size_t len) {
+  aead_seal_to(aead, nonce, associated, associated_len, data, data, len);
 }
 
 /* [AEAD-4] Whether a tag was right is public: what follows shows it. */
-bool aead_open(struct aead *aead, uint64_t nonce, const uint8_t *associated, size_t associated_len, uint8_t *data, size_t len) {
+bool aead_open_to(struct aead *aead, uint64_t nonce, const uint8_t *associated, size_t associated_len, const uint8_t *from,
+                  uint8_t *to, size_t len) {
+  size_t content = len >= AEAD_TAG_BYTES ? len - AEAD_TAG_BYTES : 0;
   uint8_t nonce_bytes[AEAD_NONCE_BYTES];
   bool genuine = false;
   assert(aead->suite != 0);
   if (len >= AEAD_TAG_BYTES) {
     nonce_encode(nonce_bytes, aead->suite, nonce);
-    genuine = backends[aead->backend]->open(aead, nonce_bytes, associated, associated_len, data, len - AEAD_TAG_BYTES);
+    genuine = backends[aead->backend]->open(aead, nonce_bytes, associated, associated_len, from, to, content);
     declassify(&genuine, sizeof genuine);
   }
+  if (!genuine) memset(to, 0, content);
+  return genuine;
+}
+
+bool aead_open(struct aead *aead, uint64_t nonce, const uint8_t *associated, size_t associated_len, uint8_t *data, size_t len) {
+  bool genuine = aead_open_to(aead, nonce, associated, associated_len, data, data, len);
   if (!genuine) memset(data, 0, len);
   return genuine;
 }

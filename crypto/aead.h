@@ -1,4 +1,4 @@
-/* Authenticated encryption in place, with counter nonces, behind one interface for two standard suites.
+/* Authenticated encryption, with counter nonces, behind one interface for two standard suites.
  * Spec: specs/crypto.md [AEAD-*]. Called by noise.c, onion.c, and protocol/link.c.
  * ChaCha20-Poly1305 always works; AES-256-GCM where the processor has it (libsodium, ipsec-mb) or libcrypto does.
  * All backends give the same bytes. A nonce is a counter that the caller never uses twice under one key.
@@ -47,9 +47,15 @@ void aead_wipe(struct aead *);
 
 /* Seals data[0..len) in place and writes the tag at data + len: zeros, which nobody opens, if the library fails. */
 void aead_seal(struct aead *, uint64_t nonce, const uint8_t *associated, size_t associated_len, uint8_t *data, size_t len);
+/* The same from one place to another; `from` and `to` are the same or do not overlap. */
+void aead_seal_to(struct aead *, uint64_t nonce, const uint8_t *associated, size_t associated_len, const uint8_t *from,
+                  uint8_t *to, size_t len);
 
 /* Opens data[0..len) in place, its last 16 bytes being the tag. False: forged, and data is zeroed. */
 bool aead_open(struct aead *, uint64_t nonce, const uint8_t *associated, size_t associated_len, uint8_t *data, size_t len);
+/* The same from one place to another: len - 16 bytes at `to`, zeroed where it is forged. */
+bool aead_open_to(struct aead *, uint64_t nonce, const uint8_t *associated, size_t associated_len, const uint8_t *from,
+                  uint8_t *to, size_t len);
 
 /* [AEAD-5] The first `len` (at most 64) bytes of ChaCha20's keystream for a header key and counter. */
 void aead_header_mask(uint8_t *ret_mask, size_t len, const uint8_t key[AEAD_KEY_BYTES], uint64_t counter);

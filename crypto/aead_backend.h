@@ -15,12 +15,12 @@ struct aead_functions {
   bool (*has_suite)(enum aead_suite);
   /* Takes a first or another key. False: no such suite here, or no memory; the context is then without a key. */
   bool (*set_key)(struct aead *, enum aead_suite, const uint8_t key[AEAD_KEY_BYTES]);
-  /* Encrypts in place, tag at data + len. False: the library failed; the bytes of data are then of no use. */
+  /* Encrypts, tag at to + len; `from` may be `to`. False: the library failed; the bytes of `to` are then of no use. */
   bool (*seal)(struct aead *, const uint8_t nonce[AEAD_NONCE_BYTES], const uint8_t *associated, size_t associated_len,
-               uint8_t *data, size_t len);
-  /* Decrypts in place len bytes whose tag is at data + len. False: forged; the bytes of data are then of no use. */
+               const uint8_t *from, uint8_t *to, size_t len);
+  /* Decrypts len bytes whose tag is at from + len; `to` may be `from`. False: forged; the bytes of `to` are then of no use. */
   bool (*open)(struct aead *, const uint8_t nonce[AEAD_NONCE_BYTES], const uint8_t *associated, size_t associated_len,
-               uint8_t *data, size_t len);
+               const uint8_t *from, uint8_t *to, size_t len);
   /* Frees what set_key allocated; aead.c wipes the structure itself. */
   void (*release)(struct aead *);
 };

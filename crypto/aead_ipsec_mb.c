@@ -46,21 +46,21 @@ static bool set_key(struct aead *aead, enum aead_suite suite, const uint8_t key[
 }
 
 static bool encrypt(struct aead *aead, const uint8_t nonce[AEAD_NONCE_BYTES], const uint8_t *associated, size_t associated_len,
-                    uint8_t *data, size_t len) {
+                    const uint8_t *from, uint8_t *to, size_t len) {
   struct context *context = aead->ipsec_mb;
   struct gcm_context_data message;
-  context->seal(&context->key, &message, data, data, len, nonce, associated, associated_len, data + len, AEAD_TAG_BYTES);
+  context->seal(&context->key, &message, to, from, len, nonce, associated, associated_len, to + len, AEAD_TAG_BYTES);
   return true;
 }
 
 /* The library decrypts and says what the tag should be; comparing is left to us. */
 static bool decrypt(struct aead *aead, const uint8_t nonce[AEAD_NONCE_BYTES], const uint8_t *associated, size_t associated_len,
-                    uint8_t *data, size_t len) {
+                    const uint8_t *from, uint8_t *to, size_t len) {
   struct context *context = aead->ipsec_mb;
   struct gcm_context_data message;
   uint8_t tag[AEAD_TAG_BYTES];
-  context->open(&context->key, &message, data, data, len, nonce, associated, associated_len, tag, sizeof tag);
-  return crypto_verify_16(tag, data + len) == 0;
+  context->open(&context->key, &message, to, from, len, nonce, associated, associated_len, tag, sizeof tag);
+  return crypto_verify_16(tag, from + len) == 0;
 }
 
 static void release(struct aead *aead) {

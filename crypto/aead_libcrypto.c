@@ -4,7 +4,9 @@
 
 #include <assert.h>
 #include <limits.h>
+#include <openssl/core_names.h>
 #include <openssl/evp.h>
+#include <openssl/params.h>
 
 static EVP_CIPHER *fetch(enum aead_suite suite) {
   switch (suite) {
@@ -38,34 +40,39 @@ static bool set_key(struct aead *aead, enum aead_suite suite, const uint8_t key[
   return ok;
 }
 
-/* The key stays; a message brings a nonce and a direction. Associated data is given to the cipher here. */
-static bool begin(EVP_CIPHER_CTX *context, const uint8_t *nonce, int is_sealing, const uint8_t *associated, size_t associated_len) {
+static OSSL_PARAM tag_at(uint8_t *tag) {
+  return OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, tag, AEAD_TAG_BYTES);
+}
+
+/* The key stays; a message brings a nonce, a direction, and, to be opened, its tag. Associated data is given to the cipher here. */
+static bool begin(EVP_CIPHER_CTX *context, const uint8_t *nonce, int is_sealing, const uint8_t *associated, size_t associated_len,
+                  const OSSL_PARAM *tag) {
   int out_len;
   assert(associated_len <= INT_MAX);
-  return EVP_CipherInit_ex2(context, NULL, NULL, nonce, is_sealing, NULL) == 1 &&
+  return EVP_CipherInit_ex2(context, NULL, NULL, nonce, is_sealing, tag) == 1 &&
          (associated_len == 0 || EVP_CipherUpdate(context, NULL, &out_len, associated, (int)associated_len) == 1);
 }
 
 /* Both suites are stream ciphers: the update gives every byte, the end gives none. */
-static bool process(EVP_CIPHER_CTX *context, uint8_t *data, size_t len) {
+static bool process(EVP_CIPHER_CTX *context, const uint8_t *from, uint8_t *to, size_t len) {
   int out_len;
   assert(len <= INT_MAX - AEAD_TAG_BYTES);
-  return (len == 0 || EVP_CipherUpdate(context, data, &out_len, data, (int)len) == 1) &&
-         EVP_CipherFinal_ex(context, data + len, &out_len) == 1;
+  return (len == 0 || EVP_CipherUpdate(context, to, &out_len, from, (int)len) == 1) &&
+         EVP_CipherFinal_ex(context, to + len, &out_len) == 1;
 }
 
 static bool encrypt(struct aead *aead, const uint8_t nonce[AEAD_NONCE_BYTES], const uint8_t *associated, size_t associated_len,
-                    uint8_t *data, size_t len) {
+                    const uint8_t *from, uint8_t *to, size_t len) {
   EVP_CIPHER_CTX *context = aead->libcrypto;
-  return begin(context, nonce, 1, associated, associated_len) && process(context, data, len) &&
-         EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, AEAD_TAG_BYTES, data + len) == 1;
+  OSSL_PARAM tag[] = {tag_at(to + len), OSSL_PARAM_construct_end()};
+  return begin(context, nonce, 1, associated, associated_len, NULL) && process(context, from, to, len) &&
+         EVP_CIPHER_CTX_get_params(context, tag) == 1;
 }
 
 static bool decrypt(struct aead *aead, const uint8_t nonce[AEAD_NONCE_BYTES], const uint8_t *associated, size_t associated_len,
-                    uint8_t *data, size_t len) {
-  EVP_CIPHER_CTX *context = aead->libcrypto;
-  return begin(context, nonce, 0, associated, associated_len) &&
-         EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, AEAD_TAG_BYTES, data + len) == 1 && process(context, data, len);
+                    const uint8_t *from, uint8_t *to, size_t len) {
+  const OSSL_PARAM tag[] = {tag_at((uint8_t *)from + len), OSSL_PARAM_construct_end()}; /* only read */
+  return begin(aead->libcrypto, nonce, 0, associated, associated_len, tag) && process(aead->libcrypto, from, to, len);
 }
 
 static void release(struct aead *aead) {

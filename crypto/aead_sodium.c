@@ -25,20 +25,20 @@ static bool set_key(struct aead *aead, enum aead_suite suite, const uint8_t key[
 }
 
 static bool encrypt(struct aead *aead, const uint8_t nonce[AEAD_NONCE_BYTES], const uint8_t *associated, size_t associated_len,
-                    uint8_t *data, size_t len) {
+                    const uint8_t *from, uint8_t *to, size_t len) {
   if (aead->suite == AEAD_AES256_GCM)
-    return crypto_aead_aes256gcm_encrypt_detached_afternm(data, data + len, NULL, data, len, associated, associated_len, NULL,
+    return crypto_aead_aes256gcm_encrypt_detached_afternm(to, to + len, NULL, from, len, associated, associated_len, NULL,
                                                           nonce, expanded(aead)) == 0;
-  return crypto_aead_chacha20poly1305_ietf_encrypt_detached(data, data + len, NULL, data, len, associated, associated_len,
+  return crypto_aead_chacha20poly1305_ietf_encrypt_detached(to, to + len, NULL, from, len, associated, associated_len,
                                                             NULL, nonce, aead->state) == 0;
 }
 
 static bool decrypt(struct aead *aead, const uint8_t nonce[AEAD_NONCE_BYTES], const uint8_t *associated, size_t associated_len,
-                    uint8_t *data, size_t len) {
+                    const uint8_t *from, uint8_t *to, size_t len) {
   if (aead->suite == AEAD_AES256_GCM)
-    return crypto_aead_aes256gcm_decrypt_detached_afternm(data, NULL, data, len, data + len, associated, associated_len, nonce,
+    return crypto_aead_aes256gcm_decrypt_detached_afternm(to, NULL, from, len, from + len, associated, associated_len, nonce,
                                                           expanded(aead)) == 0;
-  return crypto_aead_chacha20poly1305_ietf_decrypt_detached(data, NULL, data, len, data + len, associated, associated_len,
+  return crypto_aead_chacha20poly1305_ietf_decrypt_detached(to, NULL, from, len, from + len, associated, associated_len,
                                                             nonce, aead->state) == 0;
 }
 

@@ -45,12 +45,17 @@ static void count_cell(struct onion_layer *layer, struct aead_cache *cache) {
 }
 
 bool onion_seal(struct onion_layer *layer, struct aead_cache *cache, enum onion_kind kind, uint8_t body[ONION_BODY_BYTES]) {
+  return onion_seal_to(layer, cache, kind, body, body);
+}
+
+bool onion_seal_to(struct onion_layer *layer, struct aead_cache *cache, enum onion_kind kind, uint8_t from[ONION_BODY_BYTES],
+                   uint8_t to[ONION_BODY_BYTES]) {
   struct aead *aead = layer->suite != 0 ? context(layer, cache) : NULL;
   if (!aead) return false;
   size_t live = ONION_LIVE(layer->place), content = ONION_CONTENT(layer->place);
-  body[content] = (uint8_t)kind;
-  aead_seal(aead, layer->count, associated, sizeof associated, body, content + 1);
-  memset(body + live, 0, ONION_BODY_BYTES - live); /* [ONION-4] */
+  from[content] = (uint8_t)kind;
+  aead_seal_to(aead, layer->count, associated, sizeof associated, from, to, content + 1);
+  memset(to + live, 0, ONION_BODY_BYTES - live); /* [ONION-4] */
   count_cell(layer, cache);
   return true;
 }
@@ -63,12 +68,17 @@ static bool refuse(struct onion_layer *layer, struct aead_cache *cache, uint8_t 
 }
 
 bool onion_open(struct onion_layer *layer, struct aead_cache *cache, uint8_t body[ONION_BODY_BYTES], enum onion_kind *ret_kind) {
+  return onion_open_to(layer, cache, body, body, ret_kind);
+}
+
+bool onion_open_to(struct onion_layer *layer, struct aead_cache *cache, const uint8_t from[ONION_BODY_BYTES],
+                   uint8_t to[ONION_BODY_BYTES], enum onion_kind *ret_kind) {
   struct aead *aead = layer->suite != 0 ? context(layer, cache) : NULL;
   size_t live = ONION_LIVE(layer->place), content = ONION_CONTENT(layer->place);
-  if (!aead || !aead_open(aead, layer->count, associated, sizeof associated, body, live)) return refuse(layer, cache, body);
-  uint8_t kind = body[content];
-  if (kind != ONION_PASS_ON && kind != ONION_FOR_YOU) return refuse(layer, cache, body);
-  memset(body + content, 0, ONION_BODY_BYTES - content); /* [ONION-5] */
+  if (!aead || !aead_open_to(aead, layer->count, associated, sizeof associated, from, to, live)) return refuse(layer, cache, to);
+  uint8_t kind = to[content];
+  if (kind != ONION_PASS_ON && kind != ONION_FOR_YOU) return refuse(layer, cache, to);
+  memset(to + content, 0, ONION_BODY_BYTES - content); /* [ONION-5] */
   *ret_kind = (enum onion_kind)kind;
   count_cell(layer, cache);
   return true;

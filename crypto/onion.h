@@ -1,4 +1,4 @@
-/* One onion layer of one direction at one hop: AEAD, counter, ratchet, in place in a cell's body.
+/* One onion layer of one direction at one hop: AEAD, counter, ratchet, over a cell's body.
  * Spec: specs/onion.md [ONION-*]. Called by relay/hop.c (opens forwards, seals backwards) and
  * client/circuit.c (the reverse, once per hop).
  * The layer at place p covers live(p) bytes of the body: content, a kind byte, a tag. Never allocates, never
@@ -36,9 +36,14 @@ void onion_layer_wipe(struct onion_layer *, struct aead_cache *);
 /* [ONION-4] Seals in place: body[0..ONION_CONTENT(place)) is the content (all of it: the caller has zeroed what
  * is unused); kind and tag follow, and the rest of the body is zeroed. False: no memory. */
 bool onion_seal(struct onion_layer *, struct aead_cache *, enum onion_kind, uint8_t body[ONION_BODY_BYTES]);
+/* The same from one body to another; the kind is written behind the content of `from` too. */
+bool onion_seal_to(struct onion_layer *, struct aead_cache *, enum onion_kind, uint8_t from[ONION_BODY_BYTES], uint8_t to[ONION_BODY_BYTES]);
 
 /* [ONION-5] Opens in place: content at body[0..ONION_CONTENT(place)), everything after it zeroed.
  * False: forged, an unknown kind, no memory; the caller closes the circuit. */
 bool onion_open(struct onion_layer *, struct aead_cache *, uint8_t body[ONION_BODY_BYTES], enum onion_kind *ret_kind);
+/* The same from one body to another. */
+bool onion_open_to(struct onion_layer *, struct aead_cache *, const uint8_t from[ONION_BODY_BYTES], uint8_t to[ONION_BODY_BYTES],
+                   enum onion_kind *ret_kind);
 
 #endif

@@ -254,40 +254,50 @@ static void take_content(struct shard *shard, struct hop *hop, instant now, cons
   }
 }
 
-/* A copy of the body, on to the other side; counted as passed when it leaves. */
-static void pass_on(struct shard *shard, struct hop *hop, instant now, uint8_t to, const uint8_t *body) {
+/* A cell for what goes on to the other side. NULL: the hop is closing. */
+static struct cell *take_cell(struct shard *shard, struct hop *hop, instant now) {
   struct cell *cell = shard_take_cell(shard, now);
-  if (cell == NULL || hop->closing) {
-    if (cell != NULL) cell_pool_give(shard->cells, cell);
-    else hop_cut(shard, hop, now);
-    return;
-  }
-  memcpy(cell_body(cell->bytes), body, CELL_BODY_BYTES);
-  trunk_push(&hop->sides[to], now, cell, true);
+  if (cell == NULL) hop_cut(shard, hop, now);
+  if (cell == NULL || !hop->closing) return cell;
+  cell_pool_give(shard->cells, cell); /* taking it evicted this very hop */
+  return NULL;
 }
 
+/* Where the circuit goes on, so do nearly all cells: each is opened into the one that carries it, which saves a copy. */
 void hop_forward(struct shard *shard, struct hop *hop, instant now, uint8_t *body) {
   enum onion_kind kind;
   if (hop->closing) return;
   note_use(shard, hop, now);
+  struct cell *cell = hop->extended ? take_cell(shard, hop, now) : NULL;
+  if (hop->extended && cell == NULL) return;
+  uint8_t *opened = cell == NULL ? body : cell_body(cell->bytes);
   /* [CIRC-13] The first honest hop that sees one changed bit closes the circuit. */
-  if (!onion_open(&hop->open, shard->contexts, body, &kind)) {
+  if (!onion_open_to(&hop->open, shard->contexts, body, opened, &kind)) {
     shard->figures.layers_forged++;
     hop_close(shard, hop, now, OUTCOME_LAYER_FORGED);
   } else if (kind == ONION_FOR_YOU) {
-    take_content(shard, hop, now, body);
+    take_content(shard, hop, now, opened);
     trunk_passed(&hop->sides[SIDE_CLIENT], now);
-  } else if (hop->extended && hop->sides[SIDE_EXIT].state == SIDE_OPEN) {
-    pass_on(shard, hop, now, SIDE_EXIT, body);
+  } else if (cell != NULL && hop->sides[SIDE_EXIT].state == SIDE_OPEN) {
+    trunk_push(&hop->sides[SIDE_EXIT], now, cell, true);
+    return;
   } else {
     hop_close(shard, hop, now, OUTCOME_NOT_ALLOWED_HERE);
   }
+  if (cell != NULL) cell_pool_give(shard->cells, cell);
 }
 
+/* Counted as passed when it leaves. */
 void hop_backward(struct shard *shard, struct hop *hop, instant now, uint8_t *body) {
   if (hop->closing || hop->sides[SIDE_CLIENT].state != SIDE_OPEN) return;
   note_use(shard, hop, now);
+  struct cell *cell = take_cell(shard, hop, now);
+  if (cell == NULL) return;
   /* [CIRC-14] Exactly the bytes of the next place, under our own tag. */
-  if (!onion_seal(&hop->seal, shard->contexts, ONION_PASS_ON, body)) hop_cut(shard, hop, now);
-  else pass_on(shard, hop, now, SIDE_CLIENT, body);
+  if (onion_seal_to(&hop->seal, shard->contexts, ONION_PASS_ON, body, cell_body(cell->bytes))) {
+    trunk_push(&hop->sides[SIDE_CLIENT], now, cell, true);
+    return;
+  }
+  cell_pool_give(shard->cells, cell);
+  hop_cut(shard, hop, now);
 }

@@ -43,6 +43,17 @@ static void expect_case(const json_t *test, enum aead_backend backend) {
   cr_expect_arr_eq(data, sealed, len + AEAD_TAG_BYTES, "suite %d backend %d length %zu", suite, backend, len);
   cr_expect(aead_open(&aead, counter, associated, associated_len, data, len + AEAD_TAG_BYTES));
   cr_expect_eq(memcmp(data, plaintext, len), 0);
+
+  /* From one place to another, and what is forged leaves nothing there. */
+  aead_seal_to(&aead, counter, associated, associated_len, plaintext, data, len);
+  cr_expect_arr_eq(data, sealed, len + AEAD_TAG_BYTES, "suite %d backend %d length %zu", suite, backend, len);
+  static uint8_t opened[DATA_MAX], zeros[DATA_MAX];
+  cr_expect(aead_open_to(&aead, counter, associated, associated_len, data, opened, len + AEAD_TAG_BYTES));
+  cr_expect_eq(memcmp(opened, plaintext, len), 0);
+  cr_expect_arr_eq(data, sealed, len + AEAD_TAG_BYTES);
+  data[len] ^= 1;
+  cr_expect_not(aead_open_to(&aead, counter, associated, associated_len, data, opened, len + AEAD_TAG_BYTES));
+  cr_expect_eq(memcmp(opened, zeros, len), 0);
   aead_wipe(&aead);
 }
 

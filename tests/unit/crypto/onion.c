@@ -41,6 +41,19 @@ static void expect_cell(const json_t *test, struct onion_layer *sealer, struct o
   cr_expect_arr_eq(opened, plain, sizeof plain);
 }
 
+/* The same cell again, by a layer as it was before it, from one body to another: every byte of that one is written. */
+static void expect_copy(struct onion_layer sealer, struct onion_layer opener, struct aead_cache *cache, const uint8_t body[ONION_BODY_BYTES]) {
+  uint8_t opened[ONION_BODY_BYTES], again[ONION_BODY_BYTES], expected[ONION_BODY_BYTES];
+  enum onion_kind kind = (enum onion_kind)99;
+  memset(opened, 0xa5, sizeof opened);
+  memset(again, 0xa5, sizeof again);
+  cr_assert(onion_open_to(&opener, cache, body, opened, &kind));
+  memcpy(expected, opened, sizeof expected);
+  for (size_t i = ONION_CONTENT(opener.place); i < sizeof expected; i++) cr_expect_eq(expected[i], 0);
+  cr_assert(onion_seal_to(&sealer, cache, kind, opened, again));
+  cr_expect_arr_eq(again, body, ONION_BODY_BYTES);
+}
+
 static void expect_case(const json_t *test) {
   enum aead_suite suite = (enum aead_suite)small_number(test, "suite");
   enum onion_direction direction = (enum onion_direction)small_number(test, "direction");
@@ -53,7 +66,11 @@ static void expect_case(const json_t *test) {
   cr_assert(json_vectors_exact(test, "key", key, sizeof key));
   onion_layer_init(&sealer, suite, small_number(test, "place"), direction, key);
   onion_layer_init(&opener, suite, small_number(test, "place"), direction, key);
-  json_array_foreach(json_object_get(test, "cells"), index, cell) expect_cell(cell, &sealer, &opener, cache, body);
+  json_array_foreach(json_object_get(test, "cells"), index, cell) {
+    struct onion_layer sealer_before = sealer, opener_before = opener;
+    expect_cell(cell, &sealer, &opener, cache, body);
+    expect_copy(sealer_before, opener_before, cache, body);
+  }
   cr_assert(json_vectors_exact(test, "last_body", expected, sizeof expected));
   cr_expect_arr_eq(body, expected, sizeof expected);
   aead_cache_free(cache);
