@@ -129,6 +129,7 @@ struct cell *cell_pool_take(struct cell_pool *pool) {
   struct cell *cell = slab->first_free;
   poison_lift(cell, sizeof *cell);
   slab->first_free = cell->next;
+  __builtin_prefetch(slab->first_free, 1); /* the next one to be taken */
   if (--slab->free_count == 0) list_remove(pool, slab);
   pool->used++;
   cell->next = NULL;
@@ -173,11 +174,20 @@ void cell_queue_push(struct cell_queue *queue, struct cell *cell) {
   queue->count++;
 }
 
+/* Who takes a cell takes the next one soon, and it has been out of the cache since it came: one miss less to wait for. The
+ * processor itself sees the run after the first lines. */
+static void fetch_ahead(const struct cell *cell) {
+  __builtin_prefetch(cell);
+  __builtin_prefetch(cell->bytes + 64);
+  __builtin_prefetch(cell->bytes + 128);
+}
+
 struct cell *cell_queue_pop(struct cell_queue *queue) {
   struct cell *cell = queue->first;
   if (!cell) return NULL;
   queue->first = cell->next;
-  if (!queue->first) queue->last = NULL;
+  if (queue->first) fetch_ahead(queue->first);
+  else queue->last = NULL;
   queue->count--;
   cell->next = NULL;
   return cell;
