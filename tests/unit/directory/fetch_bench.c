@@ -447,7 +447,8 @@ void fetch_bench_run(struct fetch_bench *bench, uint64_t duration) {
 }
 
 bool fetch_bench_run_until(struct fetch_bench *bench, uint64_t epoch, uint64_t most) {
-  for (instant end = bench->now + most; bench->now < end && fetch_bench_epoch(bench) < epoch; bench->now += STEP) turn(bench);
+  /* What is due in the last moment gets its turn at the end of the step that it falls into. */
+  for (instant end = bench->now + most; bench->now < end + STEP && fetch_bench_epoch(bench) < epoch; bench->now += STEP) turn(bench);
   return fetch_bench_epoch(bench) >= epoch;
 }
 
