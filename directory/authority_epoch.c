@@ -201,13 +201,32 @@ static struct document *compose(struct authority *authority, const struct docume
   return consensus_compose(text, signatures, certificate->signs.count);
 }
 
+/* It is being written already, or one behind it is: writing it anew would put off what waits for that. */
+static bool is_being_written(const struct authority *authority, const struct consensus *consensus) {
+  if (!authority->decided.waits) return false;
+  const struct consensus_header *comes = consensus_header(consensus), *waits = consensus_header(authority->decided.consensus);
+  return comes->epoch < waits->epoch || (comes->epoch == waits->epoch && memcmp(comes->digest, waits->digest, DIGEST_BYTES) == 0);
+}
+
+static void forget_decided(struct authority *authority) {
+  consensus_release(authority->decided.consensus);
+  authority->decided.consensus = NULL;
+  authority->decided.waits = false;
+}
+
 /* [AUTH-7] Written first, served then. */
 void epoch_keep(struct authority *authority, struct consensus *consensus) {
-  consensus_release(authority->decided.consensus);
+  if (is_being_written(authority, consensus)) {
+    consensus_release(consensus);
+    return;
+  }
+  forget_decided(authority);
   authority->decided.consensus = consensus;
   consensus_certificate(consensus, &authority->decided.certificate);
   authority->decided.waits = true;
-  authority_write(authority, WRITE_CONSENSUS, AUTHORITY_CONSENSUS_FILE, document_take(consensus_text(consensus)));
+  struct effect write = {.kind = EFFECT_WRITE_FILE, .id = {WRITE_CONSENSUS, ++authority->decided.write}, .name = AUTHORITY_CONSENSUS_FILE,
+                         .document = document_take(consensus_text(consensus))};
+  authority_write_file(authority, &write);
 }
 
 static void decided(struct authority *authority, const struct agreement_effect *effect) {
@@ -315,8 +334,9 @@ void epoch_written(struct authority *authority, instant now, const struct event 
   } else if (event->id.slot == WRITE_VOTE) {
     if (good) vote_written(authority, now, event->id.generation);
     else epoch_lose_vote(authority, event->id.generation);
-  } else if (event->id.slot == WRITE_CONSENSUS && authority->decided.waits) {
+  } else if (event->id.slot == WRITE_CONSENSUS && authority->decided.waits && authority->decided.write == event->id.generation) {
     if (good) adopt(authority, now);
+    else forget_decided(authority); /* it comes again */
   }
 }
 

@@ -170,6 +170,94 @@ Test(authority, of_each_author_the_votes_of_four_rounds_are_kept) {
   end(&place);
 }
 
+static struct consensus *make_consensus(struct place *place, uint64_t epoch) {
+  static struct relay_entry entries[FEW];
+  static struct exit_summary summaries[FEW];
+  const struct network_file *network = &place->networks[0];
+  struct consensus_header header;
+  struct consensus_signature signatures[MEMBERS];
+  enum outcome outcome;
+  sample_entries(entries, summaries, FEW);
+  sample_header(&header, network, entries, FEW);
+  header.epoch = epoch;
+  struct document *text = consensus_format(network->id, &header, entries);
+  for (uint32_t i = 0; i < MEMBERS; i++) sample_sign(&signatures[i], network, &header, i, 0);
+  struct document *whole = consensus_compose(text, signatures, MEMBERS);
+  struct consensus *consensus = network_chain_consensus(place->chain, document_bytes(whole), document_len(whole), &outcome, NULL);
+  cr_assert(consensus, "%s", outcome_name(outcome));
+  document_release(text);
+  document_release(whole);
+  return consensus;
+}
+
+/* What is served; 0: nothing. */
+static uint64_t served_epoch(const struct place *place) {
+  const struct consensus *consensus = authority_consensus(place->authority);
+  return consensus == NULL ? 0 : consensus_header(consensus)->epoch;
+}
+
+/* The driver takes the next write of a consensus; others are done. */
+static struct effect take_consensus_write(struct place *place) {
+  struct machine machine = authority_machine(place->authority);
+  struct effect effect;
+  while (machine.verbs->next_effect(machine.self, &effect)) {
+    document_release(effect.document);
+    if (effect.kind == EFFECT_WRITE_FILE && strcmp(effect.name, AUTHORITY_CONSENSUS_FILE) == 0) return effect;
+  }
+  cr_assert_fail("no consensus is to be written");
+  return effect;
+}
+
+static void finish_write(struct place *place, const struct effect *write, bool good) {
+  struct machine machine = authority_machine(place->authority);
+  struct event event = {.kind = EVENT_WRITTEN, .id = write->id, .outcome = good ? OUTCOME_OK : OUTCOME_FILE_FAILED};
+  machine.verbs->event(machine.self, START, &event);
+}
+
+/* [AUTH-7] The next one is decided while one is being written. */
+Test(authority, of_two_consensuses_being_written_each_waits_for_its_own_write) {
+  for (int good = 0; good < 2; good++) {
+    struct place place;
+    begin(&place, AGREEMENT_BALLOT_NEW);
+    epoch_keep(place.authority, make_consensus(&place, 5));
+    struct effect first = take_consensus_write(&place);
+    epoch_keep(place.authority, make_consensus(&place, 6));
+    struct effect second = take_consensus_write(&place);
+    cr_expect_eq(served_epoch(&place), 0);
+    finish_write(&place, &first, true);
+    cr_expect_neq(served_epoch(&place), 6, "it is not on disk");
+    finish_write(&place, &second, good == 1);
+    cr_expect_eq(served_epoch(&place) == 6, good == 1);
+    end(&place);
+  }
+}
+
+/* A slow disk: what waits to be written is decided, or fetched, again and again. */
+Test(authority, a_consensus_that_is_being_written_is_not_written_again) {
+  struct place place;
+  begin(&place, AGREEMENT_BALLOT_NEW);
+  epoch_keep(place.authority, make_consensus(&place, 6));
+  struct effect write = take_consensus_write(&place);
+  epoch_keep(place.authority, make_consensus(&place, 6));
+  epoch_keep(place.authority, make_consensus(&place, 5));
+  finish_write(&place, &write, true);
+  cr_expect_eq(served_epoch(&place), 6);
+  end(&place);
+}
+
+/* One that could not be written is written when it comes again. */
+Test(authority, a_consensus_that_could_not_be_written_is_written_when_it_comes_again) {
+  struct place place;
+  begin(&place, AGREEMENT_BALLOT_NEW);
+  for (int good = 0; good < 2; good++) {
+    epoch_keep(place.authority, make_consensus(&place, 6));
+    struct effect write = take_consensus_write(&place);
+    finish_write(&place, &write, good == 1);
+    cr_expect_eq(served_epoch(&place), good == 1 ? 6 : 0);
+  }
+  end(&place);
+}
+
 /* [AUTH-9] Memory that is short at that moment doesn't make it speak. */
 Test(authority, who_is_silent_stays_silent_under_another_serial) {
   struct place place;
