@@ -57,7 +57,7 @@ struct authority *authority_new(const struct authority_config *config, instant n
   bool is_timed = timer_heap_set(&authority->timers, &authority->probe_timer, TIMER_PROBES, ID_NONE, INSTANT_NEVER - 1);
   if (authority->cells != NULL && is_timed) {
     trunk_pool_init(&authority->trunks, authority->cells, &authority->random);
-    if (make_fetch(authority, now)) *ret_outcome = authority_follow_networks(authority, now, true);
+    if (authority_store(authority) && make_fetch(authority, now)) *ret_outcome = authority_follow_networks(authority, now, true);
   }
   if (*ret_outcome != OUTCOME_OK) {
     authority_free(authority);
@@ -98,6 +98,7 @@ void authority_free(struct authority *authority) {
   fetch_free(authority->fetch);
   agreement_free(authority->agreement);
   epoch_free(authority);
+  authority_forget_stored(authority);
   consensus_archive_wipe(&authority->archive);
   consensus_release(authority->consensus);
   for (uint32_t i = 0; i < WRITE_KINDS; i++) document_release(authority->held[i].document);

@@ -21,10 +21,10 @@ struct authority_config {
   uint8_t seed[RANDOM_SEED_BYTES];
   const struct trace *trace;
   enum agreement_ballot_state ballot_state;  /* what the folder held */
-  const uint8_t *ballot;
+  const uint8_t *ballot;                     /* read by authority_new alone, as are votes */
   size_t ballot_len;
   struct consensus *consensus;               /* from disk; one reference moves in; NULL: none */
-  struct document *const *votes;             /* what its AUTHORITY_VOTE_FILES held, NULL where there is none; read by authority_new alone */
+  struct document *const *votes;             /* what its AUTHORITY_VOTE_FILES held, NULL where there is none */
 };
 
 /* NULL with the outcome: NO_MEMORY, WRONG_NETWORK. */

@@ -114,9 +114,9 @@ bool epoch_was_verified(const void *context, const uint8_t digest[DIGEST_BYTES])
 
 void epoch_remember(struct authority *authority, uint64_t epoch) {
   const struct vote_known all = {epoch_was_verified, NULL};
-  for (uint32_t i = 0; authority->config.votes != NULL && i < AUTHORITY_VOTE_FILES; i++) {
+  for (uint32_t i = 0; i < AUTHORITY_VOTE_FILES; i++) {
     enum outcome outcome;
-    struct document *text = authority->config.votes[i];
+    struct document *text = authority->stored[i];
     struct vote *vote = text == NULL ? NULL : vote_parse(authority->network, text, &all, &outcome, NULL);
     if (vote == NULL) continue;
     int author = network_file_find_authority(authority->network, vote_header(vote)->authority);

@@ -91,7 +91,10 @@ bool relays_changed(const struct authority *);
 /* Our vote for an epoch, as a text; NULL: no memory. */
 struct document *relays_make_vote(struct authority *, instant now, uint64_t epoch, uint32_t round, const uint8_t previous[DIGEST_BYTES]);
 
-/* authority_network.c: [AUTH-9] moves to the network file that is in force by now. Not OK: there is no agreement. */
+/* authority_network.c: [AUTH-18] takes what the folder held, for the first agreement. False: no memory. */
+bool authority_store(struct authority *);
+void authority_forget_stored(struct authority *);
+/* [AUTH-9] Moves to the network file that is in force by now. Not OK: there is no agreement. */
 enum outcome authority_follow_networks(struct authority *, instant now, bool is_start);
 /* From another authority or a person: as network_chain_take; kept on disk. */
 enum outcome authority_take_network(struct authority *, instant now, const struct document *);
@@ -112,7 +115,7 @@ void epoch_written(struct authority *, instant now, const struct event *);
 enum outcome epoch_take_vote(struct authority *, struct document *);
 /* It won't be on disk: as if it had not come. */
 void epoch_lose_vote(struct authority *, uint32_t write);
-/* [AUTH-17] At the start: the votes that were on disk, as far as they still matter. */
+/* [AUTH-17] Before the first agreement is made: the votes that were on disk, as far as they still matter. */
 void epoch_remember(struct authority *, uint64_t epoch);
 /* A vote that was in our files had been verified before it went there; a vote_known. */
 bool epoch_was_verified(const void *context, const uint8_t digest[DIGEST_BYTES]);

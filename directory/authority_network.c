@@ -7,11 +7,13 @@ static struct agreement *make_agreement(struct authority *authority, instant now
   struct agreement_config config = {.own = (uint8_t)authority->own,
                                     .seed = authority->config.identity_seed->bytes,
                                     .ballot_state = state,
-                                    .ballot = authority->config.ballot,
-                                    .ballot_len = authority->config.ballot_len,
                                     .clock = authority->clock,
                                     .trace = authority->config.trace,
                                     .tally = epoch_tally(authority)};
+  if (state == AGREEMENT_BALLOT_READ) {
+    config.ballot = document_bytes(authority->record);
+    config.ballot_len = document_len(authority->record);
+  }
   uint8_t identities[LIMIT_AUTHORITIES][IDENTITY_BYTES];
   for (uint32_t i = 0; i < network->authority_count; i++) memcpy(identities[i], network->authorities[i].identity, IDENTITY_BYTES);
   agreement_members_init(&config.members, network->id, network->serial, network->authority_count, identities);
@@ -82,7 +84,7 @@ static void leave(struct authority *authority, instant now) {
   struct agreement_summary summary = {0};
   if (authority->agreement == NULL) return;
   agreement_summarise(authority->agreement, &summary);
-  authority->left_silent = summary.silent;
+  authority->next_ballot = summary.silent ? AGREEMENT_BALLOT_LOST : AGREEMENT_BALLOT_NEW;
   agreement_free(authority->agreement);
   authority->agreement = NULL;
   authority->ballots_stale = authority->ballots_under_way;
@@ -124,6 +126,40 @@ static void tell_silence(const struct authority *authority) {
                                                                      "can't, since they lost theirs too: tunic-directory --forget-ballot, once for each", epoch);
 }
 
+bool authority_store(struct authority *authority) {
+  const struct authority_config *config = &authority->config;
+  bool was_read = config->ballot_state == AGREEMENT_BALLOT_READ;
+  authority->next_ballot = config->ballot_state;
+  for (uint32_t i = 0; config->votes != NULL && i < AUTHORITY_VOTE_FILES; i++)
+    if (config->votes[i] != NULL) authority->stored[i] = document_take(config->votes[i]);
+  if (was_read) authority->record = document_new(config->ballot, config->ballot_len);
+  return !was_read || authority->record != NULL;
+}
+
+void authority_forget_stored(struct authority *authority) {
+  document_release(authority->record);
+  authority->record = NULL;
+  for (uint32_t i = 0; i < AUTHORITY_VOTE_FILES; i++) {
+    document_release(authority->stored[i]);
+    authority->stored[i] = NULL;
+  }
+}
+
+/* [AUTH-18] At the start a person is told of a record that is another's; later it is as good as lost. */
+static void begin_part(struct authority *authority, instant now, bool is_start, enum outcome *ret_outcome) {
+  epoch_remember(authority, next_epoch(authority));
+  authority->agreement = make_agreement(authority, now, authority->next_ballot, ret_outcome);
+  if (*ret_outcome == OUTCOME_WRONG_NETWORK && !is_start) {
+    authority->next_ballot = AGREEMENT_BALLOT_LOST;
+    authority->agreement = make_agreement(authority, now, authority->next_ballot, ret_outcome);
+  }
+  authority->running_changed = true;
+  if (authority->agreement == NULL) return;
+  authority_forget_stored(authority);
+  peers_start(authority, now);
+  tell_silence(authority);
+}
+
 enum outcome authority_follow_networks(struct authority *authority, instant now, bool is_start) {
   const struct network_file *file = network_chain_at(authority->config.networks, next_epoch(authority));
   bool is_in_force = file->starts <= next_epoch(authority);
@@ -132,18 +168,14 @@ enum outcome authority_follow_networks(struct authority *authority, instant now,
   if (!is_new && (authority->agreement != NULL || !may_begin)) return OUTCOME_OK;
   enum outcome outcome = OUTCOME_OK;
   if (!is_start) leave(authority, now);
-  enum agreement_ballot_state state = authority->left_silent ? AGREEMENT_BALLOT_LOST : AGREEMENT_BALLOT_NEW;
-  if (is_start) state = authority->config.ballot_state;
   authority->in_force = *file;
   authority->network = &authority->in_force;
   int own = network_file_find_authority(file, authority->config.self->identity);
   if (may_begin) {
     authority->own = (uint32_t)own;
-    if (is_start) epoch_remember(authority, next_epoch(authority));
-    authority->agreement = make_agreement(authority, now, state, &outcome);
-    if (authority->agreement != NULL) peers_start(authority, now);
-    if (authority->agreement != NULL) tell_silence(authority);
-    authority->running_changed = true;
+    begin_part(authority, now, is_start, &outcome);
+  } else if (is_start && authority->consensus != NULL && authority->next_ballot == AGREEMENT_BALLOT_LOST) {
+    authority->next_ballot = AGREEMENT_BALLOT_NEW;
   }
   if (is_new)
     trace_write(authority->config.trace, TRACE_NOTICE, "authority", own < 0 ? "not an authority of serial %u: does not vote" : "an authority of serial %u",

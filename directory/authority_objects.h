@@ -141,7 +141,8 @@ struct authority {
   const struct network_file *network; /* that; NULL: none yet */
   uint32_t own;                       /* our place in it, while there is an agreement */
   struct agreement *agreement;        /* NULL: we are not one of its authorities, or not yet */
-  bool left_silent;                   /* the last agreement that was left */
+  enum agreement_ballot_state next_ballot;            /* what the next agreement begins with ... */
+  struct document *record, *stored[AUTHORITY_VOTE_FILES]; /* ... and finds, until the first one is made: our record, the votes' files */
   struct fetch *fetch;                /* for that time */
   uint32_t shared_serial;             /* a quorum is known to hold the file of this serial */
   uint32_t ballots_under_way, ballots_stale; /* being written; those of the agreement before this one */

@@ -1,7 +1,8 @@
-/* An authority and its disk: the votes that it keeps there, and what it remembers when it moves to another serial without memory. */
+/* An authority and its disk: what it keeps there, and what it remembers when files are lost or it moves to another serial. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 
+#include "directory/agreement_ballot.h"
 #include "directory/authority_internal.h"
 #include "tests/unit/protocol/failing_allocator.h"
 #include "votes.h"
@@ -9,20 +10,22 @@
 enum { MEMBERS = 4, FEW = 3 };
 static const instant START = 1000 * SECONDS;
 
-/* Authority 0 of the sample network, in epoch 1, and its folder. */
+/* Authority 0 of the sample network, and its folder. */
 struct place {
+  instant now;
+  uint32_t first;    /* serial 1 has the authorities from this one on: 0, or 1 where we join with serial 2 */
   struct network_file networks[2];
   struct network_chain *chain;
   struct link_self self;
   struct guarded_key *identity, *link;
   struct memory_budget budget;
-  struct document *votes[AUTHORITY_VOTE_FILES];
+  struct document *votes[AUTHORITY_VOTE_FILES], *record;
   struct authority *authority;
 };
 
-static size_t sign(struct network_file *file, char text[SAMPLE_TEXT_BYTES]) {
+static size_t sign(struct network_file *file, uint32_t first, uint32_t end, char text[SAMPLE_TEXT_BYTES]) {
   size_t len = network_file_format(file, text, SAMPLE_TEXT_BYTES);
-  for (uint32_t i = 0; i < MEMBERS; i++) {
+  for (uint32_t i = first; i < end; i++) {
     uint8_t seed[32];
     sample_authority_seed(seed, i);
     len = network_file_sign(text, len, SAMPLE_TEXT_BYTES, seed);
@@ -35,39 +38,55 @@ static size_t sign(struct network_file *file, char text[SAMPLE_TEXT_BYTES]) {
 static void make_networks(struct place *place) {
   static char text[SAMPLE_TEXT_BYTES];
   enum outcome outcome;
-  sample_network(&place->networks[0], MEMBERS);
-  place->chain = network_chain_new((uint8_t *)text, sign(&place->networks[0], text), &outcome, NULL);
+  uint32_t end = place->first + MEMBERS;
+  struct network_file *oldest = &place->networks[0];
+  sample_network(oldest, end);
+  oldest->authority_count = MEMBERS;
+  memmove(oldest->authorities, oldest->authorities + place->first, MEMBERS * sizeof oldest->authorities[0]);
+  place->chain = network_chain_new((uint8_t *)text, sign(oldest, place->first, end, text), &outcome, NULL);
   cr_assert(place->chain, "%s", outcome_name(outcome));
   sample_network(&place->networks[1], MEMBERS);
   place->networks[1].serial = place->networks[0].serial + 1;
   place->networks[1].starts = 8;
   memcpy(place->networks[1].previous, place->networks[0].digest, DIGEST_BYTES);
-  size_t len = sign(&place->networks[1], text);
+  size_t len = sign(&place->networks[1], 0, end, text);
   cr_assert_eq(network_chain_take(place->chain, 0, (uint8_t *)text, len), OUTCOME_OK);
 }
 
-static void start(struct place *place, enum agreement_ballot_state state) {
+/* One reference to the consensus that was on disk moves in; NULL: none was. */
+static void start(struct place *place, enum agreement_ballot_state state, struct consensus *consensus) {
   struct authority_config config = {.self = &place->self, .networks = place->chain, .identity_seed = place->identity, .budget = &place->budget,
-                                    .ballot_state = state, .votes = place->votes};
+                                    .ballot_state = state, .votes = place->votes, .consensus = consensus};
   struct wall_clock clock = {.at = START, .date = sample_date("2026-11-23T00:00:00.000Z")};
   enum outcome outcome;
-  place->authority = authority_new(&config, START, &clock, &outcome);
+  if (state == AGREEMENT_BALLOT_READ) {
+    config.ballot = document_bytes(place->record);
+    config.ballot_len = document_len(place->record);
+  }
+  place->authority = authority_new(&config, place->now, &clock, &outcome);
   cr_assert(place->authority, "%s", outcome_name(outcome));
 }
 
-static void begin(struct place *place, enum agreement_ballot_state state) {
+static void make_place(struct place *place, uint32_t first) {
   uint8_t seed[32];
   memset(place, 0, sizeof *place);
   cr_assert(crypto_start());
+  place->now = START;
+  place->first = first;
   make_networks(place);
   sample_authority_seed(seed, 0);
   place->identity = guarded_key_new(seed);
   place->link = guarded_key_new(seed);
   place->self.link_secret = place->link;
   memcpy(place->self.network, place->networks[0].id, sizeof place->self.network);
-  memcpy(place->self.identity, place->networks[0].authorities[0].identity, IDENTITY_BYTES);
+  memcpy(place->self.identity, place->networks[1].authorities[0].identity, IDENTITY_BYTES);
   memory_budget_init(&place->budget, 64 * 1024 * 1024);
-  start(place, state);
+}
+
+/* In epoch 1. */
+static void begin(struct place *place, enum agreement_ballot_state state) {
+  make_place(place, 0);
+  start(place, state, NULL);
 }
 
 static void end(struct place *place) {
@@ -76,14 +95,38 @@ static void end(struct place *place) {
   guarded_key_free(place->identity);
   guarded_key_free(place->link);
   for (uint32_t i = 0; i < AUTHORITY_VOTE_FILES; i++) document_release(place->votes[i]);
+  document_release(place->record);
 }
 
-/* Carries out what is to be written; the votes of others are kept for the next start. `good`: the disk works. */
+static void read_record(const struct place *place, const struct document *record, struct agreement_ballot *ret) {
+  struct agreement_members members;
+  uint8_t identities[MEMBERS][IDENTITY_BYTES];
+  for (uint32_t i = 0; i < MEMBERS; i++) memcpy(identities[i], place->networks[1].authorities[i].identity, IDENTITY_BYTES);
+  agreement_members_init(&members, place->networks[1].id, place->networks[1].serial, MEMBERS, identities);
+  cr_assert_eq(agreement_ballot_decode(&members, 0, document_bytes(record), document_len(record), ret), OUTCOME_OK);
+}
+
+/* In one epoch a record keeps what the one before it promised: else something may be said twice. */
+static void keep_record(struct place *place, struct document *record) {
+  static struct agreement_ballot old, new;
+  read_record(place, record, &new);
+  if (place->record != NULL) read_record(place, place->record, &old);
+  if (place->record != NULL && old.epoch == new.epoch) {
+    cr_expect(new.vote_next > old.vote_next || (new.vote_next == old.vote_next && memcmp(new.vote_hash, old.vote_hash, DIGEST_BYTES) == 0),
+              "a vote in round %u, again", new.vote_next);
+    cr_expect_geq(new.timeout_next, old.timeout_next);
+  }
+  document_release(place->record);
+  place->record = document_take(record);
+}
+
+/* Carries out what is to be written; votes and the record are kept for the next start. `good`: the disk works. */
 static void run_disk(struct place *place, bool good) {
   struct machine machine = authority_machine(place->authority);
   struct effect effect;
   while (machine.verbs->next_effect(machine.self, &effect)) {
     if (effect.kind != EFFECT_WRITE_FILE) continue;
+    if (good && strcmp(effect.name, AUTHORITY_BALLOT_FILE) == 0) keep_record(place, effect.document);
     for (uint32_t i = 0; good && i < AUTHORITY_VOTE_FILES; i++) {
       char name[AUTHORITY_VOTE_NAME_BYTES];
       authority_vote_file(i, name);
@@ -93,13 +136,26 @@ static void run_disk(struct place *place, bool good) {
     }
     struct event event = {.kind = EVENT_WRITTEN, .id = effect.id, .outcome = good ? OUTCOME_OK : OUTCOME_FILE_FAILED};
     document_release(effect.document);
-    machine.verbs->event(machine.self, START, &event);
+    machine.verbs->event(machine.self, place->now, &event);
   }
+}
+
+/* Nobody else is there. */
+static void run(struct place *place, uint64_t duration) {
+  struct machine machine = authority_machine(place->authority);
+  instant end = place->now + duration;
+  run_disk(place, true);
+  while (machine.verbs->deadline(machine.self) <= end) {
+    if (machine.verbs->deadline(machine.self) > place->now) place->now = machine.verbs->deadline(machine.self);
+    machine.verbs->tick(machine.self, place->now);
+    run_disk(place, true);
+  }
+  place->now = end;
 }
 
 static void power_cut(struct place *place) {
   authority_free(place->authority);
-  start(place, AGREEMENT_BALLOT_NEW);
+  start(place, AGREEMENT_BALLOT_NEW, NULL);
 }
 
 /* Authority number `author`'s vote of a round arrives. */
@@ -181,7 +237,7 @@ static struct consensus *make_consensus(struct place *place, uint64_t epoch) {
   sample_header(&header, network, entries, FEW);
   header.epoch = epoch;
   struct document *text = consensus_format(network->id, &header, entries);
-  for (uint32_t i = 0; i < MEMBERS; i++) sample_sign(&signatures[i], network, &header, i, 0);
+  for (uint32_t i = 0; i < MEMBERS; i++) sample_sign(&signatures[i], network, &header, place->first + i, 0);
   struct document *whole = consensus_compose(text, signatures, MEMBERS);
   struct consensus *consensus = network_chain_consensus(place->chain, document_bytes(whole), document_len(whole), &outcome, NULL);
   cr_assert(consensus, "%s", outcome_name(outcome));
@@ -211,7 +267,7 @@ static struct effect take_consensus_write(struct place *place) {
 static void finish_write(struct place *place, const struct effect *write, bool good) {
   struct machine machine = authority_machine(place->authority);
   struct event event = {.kind = EVENT_WRITTEN, .id = write->id, .outcome = good ? OUTCOME_OK : OUTCOME_FILE_FAILED};
-  machine.verbs->event(machine.self, START, &event);
+  machine.verbs->event(machine.self, place->now, &event);
 }
 
 /* [AUTH-7] The next one is decided while one is being written. */
@@ -279,5 +335,94 @@ Test(authority, who_is_silent_stays_silent_under_another_serial) {
   cr_assert_eq(summary.epoch, 8);
   cr_assert(summary.silent);
   document_release(text);
+  end(&place);
+}
+
+/* Another authority, or a relay, has it: it is fetched. */
+static void bring_consensus(struct place *place, uint64_t epoch) {
+  epoch_keep(place->authority, make_consensus(place, epoch));
+  run_disk(place, true);
+  cr_assert_eq(served_epoch(place), epoch);
+}
+
+static bool is_silent(const struct place *place) {
+  struct agreement_summary summary;
+  cr_assert(place->authority->agreement);
+  agreement_summarise(place->authority->agreement, &summary);
+  return summary.silent;
+}
+
+/* It joined with serial 2, which starts at epoch 8, voted there, and is started again without its consensus. */
+static void begin_after_loss(struct place *place) {
+  make_place(place, 1);
+  start(place, AGREEMENT_BALLOT_NEW, NULL);
+  cr_assert_null(place->authority->agreement, "no authority of serial 1");
+  bring_consensus(place, 7);
+  cr_assert_not(is_silent(place));
+  run(place, 10 * SECONDS);
+  cr_assert(place->record && place->votes[0], "it voted");
+  authority_free(place->authority);
+}
+
+/* [AUTH-18] Which epoch it is in is found out late; what was said there binds all the same. */
+Test(authority, a_record_without_a_consensus_binds_who_joined_later) {
+  struct place place;
+  static struct agreement_ballot before, after;
+  begin_after_loss(&place);
+  read_record(&place, place.record, &before);
+  cr_assert_eq(before.vote_next, 1);
+  cr_assert_gt(before.timeout_next, 0);
+  struct agreement_vote ours = {.author = 0};
+  memcpy(ours.hash, before.vote_hash, DIGEST_BYTES);
+  start(&place, AGREEMENT_BALLOT_READ, NULL);
+  cr_assert_null(place.authority->agreement);
+  bring_consensus(&place, 7);
+  cr_expect_not(is_silent(&place), "nothing that binds is lost");
+  struct agreement_tally tally = epoch_tally(place.authority);
+  cr_expect(tally.holds(tally.context, 8, before.previous, &ours), "its vote is there for others to fetch");
+  run(&place, 10 * SECONDS);
+  read_record(&place, place.record, &after);
+  cr_expect_eq(after.epoch, 8);
+  end(&place);
+}
+
+Test(authority, who_joined_later_and_lost_its_record_too_is_silent) {
+  struct place place;
+  begin_after_loss(&place);
+  start(&place, AGREEMENT_BALLOT_LOST, NULL);
+  bring_consensus(&place, 7);
+  cr_expect(is_silent(&place));
+  run(&place, 10 * SECONDS);
+  end(&place);
+}
+
+/* There is no record yet, but a consensus: as a relay has one. */
+Test(authority, who_is_started_again_before_it_joins_lost_nothing) {
+  struct place place;
+  make_place(&place, 1);
+  start(&place, AGREEMENT_BALLOT_LOST, make_consensus(&place, 6));
+  cr_assert_null(place.authority->agreement);
+  bring_consensus(&place, 7);
+  cr_expect_not(is_silent(&place));
+  end(&place);
+}
+
+Test(authority, the_record_of_another_authority_is_as_good_as_lost) {
+  struct place place;
+  begin_after_loss(&place);
+  static uint8_t bytes[AGREEMENT_BALLOT_MAX_BYTES];
+  static struct agreement_ballot ballot;
+  struct agreement_members members;
+  uint8_t identities[MEMBERS][IDENTITY_BYTES];
+  for (uint32_t i = 0; i < MEMBERS; i++) memcpy(identities[i], place.networks[1].authorities[i].identity, IDENTITY_BYTES);
+  agreement_members_init(&members, place.networks[1].id, place.networks[1].serial, MEMBERS, identities);
+  read_record(&place, place.record, &ballot);
+  document_release(place.record);
+  place.record = document_new(bytes, agreement_ballot_encode(&members, 1, &ballot, bytes, sizeof bytes));
+  start(&place, AGREEMENT_BALLOT_READ, NULL);
+  document_release(place.record);
+  place.record = NULL;
+  bring_consensus(&place, 7);
+  cr_expect(is_silent(&place));
   end(&place);
 }
