@@ -123,6 +123,9 @@ enum {
   LIMIT_SERVED_SECONDS_AT_ONCE = 16,         /* so many seconds' worth of the last two */
 };
 
+/* What a relay hands out over one link, [LIMIT-12]: bytes of documents a second, and at once */
+enum { LIMIT_SERVED_PER_LINK = LIMIT_SERVED_PER_ADDRESS, LIMIT_SERVED_PER_LINK_AT_ONCE = LIMIT_SERVED_PER_ADDRESS_AT_ONCE };
+
 /* How they relate */
 static_assert((int)ONION_BODY_BYTES == (int)CELL_BODY_BYTES, "layers cover a cell's body");
 static_assert(CELL_HEADER_BYTES + CELL_BODY_BYTES == CELL_BYTES, "nothing else is in a cell");

@@ -326,6 +326,7 @@ static void add_figures(const struct keeper *keeper, struct status *ret) {
       {"evicted", sum.evicted},
       {"links_refused", sum.links_refused},
       {"circuits_closed_idle", sum.circuits_idle},
+      {"documents_too_busy", sum.documents_too_busy},
       {"streams_begun", sum.streams_begun},
       {"streams_failed", sum.streams_failed},
       {"pool_cells_used", sum.pool_used},

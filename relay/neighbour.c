@@ -3,8 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "directory/consensus_diff.h"
+
 enum { CREATES_PER_SECOND = 100, CREATES_BURST = 1000, RETIRE_AFTER_HOURS = 12, RETIRE_SPREAD_HOURS = 12 };
 enum { REFUSALS_RESERVED = 64 };
+/* [LIMIT-12] */
+static_assert(CONSENSUS_DIFF_PACKED_BYTES + LIMIT_CONSENSUS_PACKED_BYTES + (NETWORK_CHAIN_FILES + 1) * LIMIT_NETWORK_FILE_BYTES <= LIMIT_SERVED_PER_LINK_AT_ONCE,
+              "one fetch, however large, is served");
 
 static struct neighbour *neighbour_new(struct shard *shard, instant now, struct link *link, const struct address *address) {
   struct id id;
@@ -20,6 +25,7 @@ static struct neighbour *neighbour_new(struct shard *shard, instant now, struct 
   list_init(&neighbour->creates);
   list_init(&neighbour->waiting);
   token_bucket_init(&neighbour->create_tokens, CREATES_PER_SECOND, CREATES_BURST, now);
+  token_bucket_init(&neighbour->served, LIMIT_SERVED_PER_LINK, LIMIT_SERVED_PER_LINK_AT_ONCE, now);
   neighbour->trunk = trunk_new(&shard->trunks, link, id, shard->next_number++, 0);
   if (shard->next_number == 0) shard->next_number = 1;
   if (neighbour->trunk == NULL || !timer_heap_set(&shard->timers, &neighbour->timer, TIMER_NEIGHBOUR, id,
@@ -167,7 +173,7 @@ void neighbour_work(struct shard *shard, struct neighbour *neighbour, instant no
 }
 
 /* [CONS-2] Every relay serves the consensus it holds, and [NET-13] the network files up to its serial. */
-static void answer_transfer(struct shard *shard, struct neighbour *neighbour, const struct transfer_event *event) {
+static void answer_transfer(struct shard *shard, struct neighbour *neighbour, instant now, const struct transfer_event *event) {
   struct transfers *transfers = trunk_transfers(neighbour->trunk);
   if (event->kind == TRANSFER_ASKED) {
     struct document *document = NULL;
@@ -175,6 +181,11 @@ static void answer_transfer(struct shard *shard, struct neighbour *neighbour, co
     if (event->about.kind == TRANSFER_NETWORK_FILE) {
       document = network_shelf_after(&shard->networks, event->about.epoch);
       outcome = document == NULL ? OUTCOME_STALE : OUTCOME_OK;
+    }
+    /* [LIMIT-12] */
+    if (outcome == OUTCOME_OK && !token_bucket_take(&neighbour->served, now, document_len(document))) {
+      outcome = OUTCOME_TOO_BUSY;
+      shard->figures.documents_too_busy++;
     }
     if (outcome == OUTCOME_OK) transfers_answer(transfers, event->request, document);
     else transfers_finish(transfers, event->request, outcome);
@@ -194,7 +205,7 @@ static void take_delivery(struct shard *shard, struct neighbour *neighbour, inst
     else hop_backward(shard, hop_of_side(side), now, delivery->body);
     break;
   case DELIVERY_CLOSED: hop_side_closed(shard, side, now); break;
-  case DELIVERY_TRANSFER: answer_transfer(shard, neighbour, &delivery->transfer); break;
+  case DELIVERY_TRANSFER: answer_transfer(shard, neighbour, now, &delivery->transfer); break;
   case DELIVERY_TIME: break; /* relays learn the time from the consensus */
   }
 }

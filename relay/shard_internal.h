@@ -35,7 +35,7 @@ struct neighbour {
   struct list creates;              /* hops whose CREATE waits for work */
   uint32_t creates_queued;
   struct list waiting;              /* hops that extend over this link once it is open */
-  struct token_bucket create_tokens;
+  struct token_bucket create_tokens, served; /* served: bytes of documents */
   struct list_node of_shard, wants_work, has_creates, gone;
 };
 
