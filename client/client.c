@@ -375,6 +375,11 @@ static void verb_event(void *self, instant now, const struct event *event) {
   sweep(client, now);
 }
 
+static uint32_t verb_waiting(const void *self, struct id id) {
+  const struct guard_link *link = connection_object(self, id, SLOT_LINK);
+  return link == NULL ? 0 : trunk_waiting_count(link->trunk);
+}
+
 static bool verb_next_ready(void *self, struct id *ret) {
   struct client *client = self;
   struct list_node *node = list_take_first(&client->ready_streams);
@@ -453,6 +458,7 @@ static const struct machine_verbs verbs = {
     .receive = verb_receive,
     .transmit = verb_transmit,
     .event = verb_event,
+    .waiting = verb_waiting,
     .next_ready = verb_next_ready,
     .next_effect = verb_next_effect,
     .deadline = verb_deadline,

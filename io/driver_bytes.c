@@ -165,7 +165,10 @@ static void keep_pace(struct connection *connection) {
   struct pace_sample sample;
   instant now = connection->driver->now;
   if (connection->pace == NULL || connection->state == STATE_CONNECTING || !pace_is_due(connection->pace, now)) return;
-  if (tcp_sample(connection->fd, &sample) && pace_measure(connection->pace, now, &sample)) tcp_set_pace(connection->fd, connection->pace->limit);
+  if (!tcp_sample(connection->fd, &sample)) return;
+  const struct machine_verbs *verbs = driver_verbs(connection->driver);
+  sample.circuits = verbs->waiting == NULL ? 0 : verbs->waiting(driver_self(connection->driver), connection->id);
+  if (pace_measure(connection->pace, now, &sample)) tcp_set_pace(connection->fd, connection->pace->limit);
 }
 
 /* [MACH-5] Until the machine gives 0 or the socket takes no more; after some sends others come first. */

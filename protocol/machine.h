@@ -86,6 +86,8 @@ struct machine_verbs {
   /* Fills out, returns how much; 0: nothing now. What it returned will be sent or the connection dies. */
   size_t (*transmit)(void *self, instant now, struct id connection, uint8_t *out, size_t room);
   void (*event)(void *self, instant now, const struct event *);
+  /* Of a link: how many of its circuits have cells that may leave, [PACE-4]. NULL: the machine has no circuits. */
+  uint32_t (*waiting)(const void *self, struct id connection);
   bool (*next_ready)(void *self, struct id *ret_connection); /* who has output or room anew; each once */
   bool (*next_effect)(void *self, struct effect *ret);
   instant (*deadline)(const void *self); /* the one truth about time */

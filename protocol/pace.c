@@ -12,7 +12,7 @@
 /* [PACE-7] So long others may take to notice us. */
 #define CROWDED_TIME (2 * SECONDS)
 
-enum { REFERENCE_RATE = 25 * 1000 * 1000 };
+enum { REFERENCE_RATE = 25 * 1000 * 1000, SHARERS_UNIT = 256, SHARERS_KEPT = 4 };
 
 enum {
   BURST_BYTES = 64 * 1024,
@@ -49,8 +49,9 @@ bool pace_is_due(const struct pace *pace, instant now) {
 }
 
 /* [PACE-4] */
-static uint64_t wanted_queue(uint64_t rate) {
-  uint64_t root = greater(square_root(scale(rate, 1000000, REFERENCE_RATE)), 1); /* thousandths */
+static uint64_t wanted_queue(const struct pace *pace, uint64_t rate) {
+  uint64_t each = scale(rate, SHARERS_UNIT, greater(pace->sharers, SHARERS_UNIT));
+  uint64_t root = greater(square_root(scale(each, 1000000, REFERENCE_RATE)), 1); /* thousandths */
   return lesser(greater(QUEUE_AT_REFERENCE * 1000 / root, QUEUE_LEAST), QUEUE_MOST);
 }
 
@@ -68,7 +69,7 @@ static uint64_t least_limit(uint64_t least) {
 /* [PACE-5] */
 static void start(struct pace *pace, uint64_t rate, uint64_t queue, uint64_t least) {
   bool is_much = pace->is_full || rate >= least_limit(least), grows = rate > pace->rate / 4 * 5;
-  if (!is_much || grows || queue <= 2 * wanted_queue(rate)) return;
+  if (!is_much || grows || queue <= 2 * wanted_queue(pace, rate)) return;
   pace->state = PACE_HOLD;
   pace->limit = rate;
   pace->raises = 0;
@@ -80,12 +81,12 @@ static uint64_t raise_times(const struct pace *pace) {
   return RAISE_GENTLE_MOST * (pace->raises - RAISES_GENTLE + 1);
 }
 
-/* [PACE-6] What stands above the wanted queue is let off within four rounds; below it, the limit feels its way up. */
+/* [PACE-6] What stands far above the wanted queue is let off within four rounds, less more slowly; below, the limit feels its way up. */
 static void adjust(struct pace *pace, uint64_t rate, uint64_t queue, uint64_t wanted, uint64_t least) {
   uint64_t fastest = fastest_lately(pace);
   if (queue > wanted) {
-    uint64_t settled = lesser(pace->limit, fastest);
-    pace->limit = settled - lesser(scale(settled, queue - wanted, 4 * (least + wanted)), settled / 2);
+    uint64_t settled = lesser(pace->limit, fastest), excess = scale(queue - wanted, lesser(queue, 4 * wanted), 4 * wanted);
+    pace->limit = settled - lesser(scale(settled, excess, 4 * (least + wanted)), settled / 2);
     pace->raises = 0;
   } else if (rate >= pace->limit / 8 * 7) {
     uint64_t settled = (pace->limit + fastest) / 2;
@@ -102,7 +103,7 @@ static void leave_hold(struct pace *pace, enum pace_state state) {
 }
 
 static void hold(struct pace *pace, instant now, uint64_t rate, uint64_t queue, uint64_t least) {
-  uint64_t wanted = wanted_queue(pace->limit);
+  uint64_t wanted = wanted_queue(pace, pace->limit);
   bool is_used = pace->is_full || rate >= pace->limit / 2;
   pace->unused = is_used ? 0 : pace->unused + 1;
   if (is_used) adjust(pace, rate, queue, wanted, least);
@@ -121,6 +122,8 @@ static void hold(struct pace *pace, instant now, uint64_t rate, uint64_t queue, 
 }
 
 static void end_round(struct pace *pace, instant now, uint64_t rate, uint64_t queue, uint64_t least) {
+  uint64_t sharers = SHARERS_UNIT * pace->circuits / greater(pace->looks, 1);
+  pace->sharers = pace->sharers == 0 ? sharers : pace->sharers - pace->sharers / SHARERS_KEPT + sharers / SHARERS_KEPT;
   pace->rates[pace->rounds++ % PACE_ROUNDS_KEPT] = rate;
   switch (pace->state) {
   case PACE_START: start(pace, rate, queue, least); break;
@@ -143,6 +146,7 @@ static void begin_round(struct pace *pace, instant now, const struct pace_sample
   pace->acknowledged = sample->acknowledged;
   pace->shortest = UINT64_MAX;
   pace->is_full = true;
+  pace->circuits = pace->looks = 0;
 }
 
 bool pace_measure(struct pace *pace, instant now, const struct pace_sample *sample) {
@@ -158,6 +162,8 @@ bool pace_measure(struct pace *pace, instant now, const struct pace_sample *samp
   uint64_t jitter = lesser(2 * sample->variation, sample->round_trip);
   pace->shortest = lesser(pace->shortest, sample->round_trip - jitter);
   pace->is_full = pace->is_full && sample->waits;
+  pace->circuits += sample->circuits;
+  pace->looks++;
   uint64_t elapsed = now - pace->round_at;
   /* [PACE-3] Nothing was sent for a while: there is nothing to learn. */
   bool is_lost = pace->round_at == 0 || sample->acknowledged < pace->acknowledged || (elapsed > 3 * round && !sample->waits);

@@ -18,6 +18,7 @@ struct pace_sample {
   uint64_t variation;        /* how far round trips lately were from that, on average */
   uint64_t least_round_trip; /* the least of the last minutes, when nothing waited; 0: not known yet */
   bool waits;                /* bytes wait unsent in the socket: it was never idle since it was last given some */
+  uint32_t circuits;         /* that have cells which may leave on it */
 };
 
 enum pace_state {
@@ -35,9 +36,11 @@ struct pace {
   uint64_t acknowledged;   /* at that instant */
   uint64_t limit_of_round, shortest; /* round trip */
   bool is_full;            /* the socket had bytes to send throughout */
+  uint64_t circuits, looks; /* the sum of those that waited at each look, and how many looks */
   /* those before */
   uint64_t rates[PACE_ROUNDS_KEPT]; /* what arrived, bytes a second */
   uint64_t rate, queue;    /* of the last one; queue in nanoseconds */
+  uint64_t sharers;        /* circuits that had cells waiting lately, in 256ths */
   uint64_t raises;         /* in a row, with hardly anything waiting */
   uint32_t rounds, unused, crowded, yielded;
   instant crowded_at;      /* since when others seem to fill the queue, and our rate then */

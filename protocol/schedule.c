@@ -27,6 +27,7 @@ struct schedule {
   uint32_t *buckets; /* as many as groups: the first group of each chain */
   uint32_t capacity, unused;
   uint32_t turn; /* NO_GROUP: the schedule is empty */
+  uint32_t entries;
 };
 
 struct schedule *schedule_new(void) {
@@ -168,6 +169,7 @@ bool schedule_add(struct schedule *schedule, struct schedule_entry *entry, uint3
   struct group *group = &schedule->groups[index];
   entry->source = source;
   entry->position = ++group->count;
+  schedule->entries++;
   sift_up(group, entry);
   return true;
 }
@@ -178,6 +180,7 @@ void schedule_remove(struct schedule *schedule, struct schedule_entry *entry) {
   assert(index != NO_GROUP);
   struct group *group = &schedule->groups[index];
   struct schedule_entry *last = group->heap[--group->count];
+  schedule->entries--;
   if (last != entry) {
     put_at(group, entry->position, last);
     sift_up(group, last);
@@ -210,3 +213,4 @@ void schedule_sent(struct schedule *schedule, struct schedule_entry *entry, inst
 }
 
 bool schedule_is_empty(const struct schedule *schedule) { return schedule->turn == NO_GROUP; }
+uint32_t schedule_count(const struct schedule *schedule) { return schedule->entries; }

@@ -31,5 +31,6 @@ struct schedule_entry *schedule_next(struct schedule *);
 /* It sent one cell: counts it, and moves the turn to the next source. */
 void schedule_sent(struct schedule *, struct schedule_entry *, instant now);
 bool schedule_is_empty(const struct schedule *);
+uint32_t schedule_count(const struct schedule *);
 
 #endif

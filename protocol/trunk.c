@@ -73,6 +73,10 @@ uint32_t trunk_number(const struct trunk *trunk) {
   return trunk->number;
 }
 
+uint32_t trunk_waiting_count(const struct trunk *trunk) {
+  return schedule_count(trunk->schedule);
+}
+
 uint32_t trunk_side_count(const struct trunk *trunk) {
   return trunk->side_count;
 }

@@ -68,6 +68,8 @@ struct link *trunk_link(const struct trunk *);
 struct id trunk_connection(const struct trunk *);
 struct transfers *trunk_transfers(const struct trunk *);
 uint32_t trunk_number(const struct trunk *);
+/* Circuits that have cells which may leave. */
+uint32_t trunk_waiting_count(const struct trunk *);
 /* Circuits attached, and ids that wait for the answer to our CLOSE. */
 uint32_t trunk_side_count(const struct trunk *);
 /* Any side of it, for closing them all when the link is lost; NULL: none. */

@@ -253,6 +253,11 @@ static void verb_event(void *self, instant now, const struct event *event) {
   shard_sweep(shard, now);
 }
 
+static uint32_t verb_waiting(const void *self, struct id id) {
+  const struct shard_connection *connection = shard_connection(self, id);
+  return connection == NULL || connection->neighbour == NULL ? 0 : trunk_waiting_count(connection->neighbour->trunk);
+}
+
 static bool verb_next_ready(void *self, struct id *ret) {
   struct shard *shard = self;
   struct list_node *node = list_take_first(&shard->ready_streams);
@@ -327,6 +332,7 @@ static const struct machine_verbs verbs = {
     .receive = verb_receive,
     .transmit = verb_transmit,
     .event = verb_event,
+    .waiting = verb_waiting,
     .next_ready = verb_next_ready,
     .next_effect = verb_next_effect,
     .deadline = verb_deadline,

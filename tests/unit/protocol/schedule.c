@@ -29,6 +29,7 @@ Test(schedule, an_empty_one_has_nobodys_turn) {
   struct schedule *schedule = schedule_new();
   struct schedule_entry entry = {0};
   cr_assert(schedule_is_empty(schedule));
+  cr_expect_eq(schedule_count(schedule), 0);
   cr_assert_null(schedule_next(schedule));
   schedule_remove(schedule, &entry);
   cr_assert(schedule_add(schedule, &entry, 5));
