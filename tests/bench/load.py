@@ -39,8 +39,8 @@ class Load:
         self.prefix = list(prefix)
         self.fresh_users = 0
 
-    def start(self, size, user=None, seconds=None):
-        command = self.prefix + ["curl", "-q", "-s", "-S", "-o", "/dev/null", "--max-time", str(seconds or PATIENCE_S),
+    def start(self, size, user=None, seconds=None, output="/dev/null"):
+        command = self.prefix + ["curl", "-q", "-s", "-S", "-o", output, "--max-time", str(seconds or PATIENCE_S),
                                  "-w", "%{time_starttransfer} %{time_total} %{size_download}"]
         if self.socks:
             command += ["--socks5-hostname", self.socks]
@@ -94,6 +94,26 @@ class Load:
         if not all(transfer.bytes for transfer in transfers):
             raise LoadError("a stream brought nothing")
         return transfers
+
+    def seconds_MBps(self, seconds):
+        """What one endless download brings in each second, from its first byte on."""
+        process = self.start(ENDLESS_BYTES, "stream0", seconds + PATIENCE_S, output="-")
+        counts, begun = [], None
+        try:
+            while begun is None or time.monotonic() < begun + seconds:
+                part = len(os.read(process.stdout.fileno(), 1 << 20))
+                if part == 0:
+                    raise LoadError("the download ended by itself")
+                begun = begun or time.monotonic()
+                second = int(time.monotonic() - begun)
+                counts += [0] * (second + 1 - len(counts))
+                counts[second] += part
+        finally:
+            process.kill()
+            process.stdout.close()  # what it still holds is no text
+            process.stderr.close()
+            process.wait()
+        return [count / 1e6 for count in counts[:int(seconds)]]
 
     def small_beside_bulk_s(self, size, count, bulk_user=None, small_user=None):
         """How long small requests take while a download runs."""
