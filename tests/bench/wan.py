@@ -117,7 +117,7 @@ class Laboratory(Place):
 
 def beside(load, alone_s, bulk_user):
     """How many times longer a small request takes while a download runs."""
-    return statistics.median(load.small_beside_bulk_s(SMALL, 5, bulk_user)) / alone_s
+    return statistics.median(load.small_beside_bulk_s(SMALL, 9, bulk_user)) / alone_s
 
 
 def bulk_figures(load, seconds, prefix=""):
@@ -137,7 +137,7 @@ def measure_clean(load, pids, seconds):
         found["ttfb_early_ms"], found["ttfb_early_rtt"] = 1e3 * early, 1e3 * early / PATH_RTT_MS
     found["ttfb_fresh_isolation_ms"] = 1e3 * statistics.median(load.first_byte_s(load.fresh_user()) for _ in range(5))
     for name, size in SIZES:
-        took = statistics.median(load.fetch(size).total_s for _ in range(3))
+        took = statistics.median(load.fetch(size).total_s for _ in range(5))
         found[f"transfer_{name}_s"] = took
         found[f"transfer_{name}_rtt"] = 1e3 * took / PATH_RTT_MS
     before = processor_s(pids)
