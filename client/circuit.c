@@ -47,6 +47,7 @@ struct circuit *circuit_new(struct client *client, instant now, const struct pat
 void circuit_end_build(struct circuit *circuit) {
   if (circuit->build == NULL) return;
   noise_wipe(&circuit->build->handshake);
+  noise_wipe(&circuit->build->next);
   bytes_wipe(circuit->build, sizeof *circuit->build);
   free(circuit->build);
   circuit->build = NULL;

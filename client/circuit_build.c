@@ -12,11 +12,11 @@ void circuit_link_open(struct client *client, struct circuit *circuit) {
   want_work(client, circuit, STEP_BEGIN);
 }
 
-static void describe_hop(const struct client *client, const struct circuit *circuit, struct circuit_binding *ret) {
-  const struct circuit_hop *hop = &circuit->hops[circuit->built];
+static void describe_hop(const struct client *client, const struct circuit *circuit, uint8_t place, struct circuit_binding *ret) {
+  const struct circuit_hop *hop = &circuit->hops[place];
   *ret = (struct circuit_binding){.handshake_type = CIRCUIT_HANDSHAKE_TYPE_HYBRID,
                                   .generation = hop->generation,
-                                  .place = circuit->built,
+                                  .place = place,
                                   .suite = hop->suite};
   memcpy(ret->network, client->config.self->network, sizeof ret->network);
   memcpy(ret->identity, hop->identity, sizeof ret->identity);
@@ -37,23 +37,46 @@ static bool send_extend(struct client *client, struct circuit *circuit, instant 
   return !circuit->closing;
 }
 
-static enum outcome begin_hop(struct client *client, struct circuit *circuit, instant now) {
+/* One handshake's first half, for the hop at `place`. */
+static bool make_request(struct client *client, struct circuit *circuit, uint8_t place) {
   struct circuit_build *build = circuit->build;
   struct circuit_binding binding;
-  uint8_t random[NOISE_RANDOM_BYTES], request[CIRCUIT_HANDSHAKE_REQUEST_BYTES];
-  describe_hop(client, circuit, &binding);
+  uint8_t random[NOISE_RANDOM_BYTES];
+  describe_hop(client, circuit, place, &binding);
   random_bytes(&client->random, random, sizeof random);
-  bool begun = circuit_handshake_begin(&build->handshake, &binding, circuit->hops[circuit->built].onion_key, random, request);
+  build->has_next = circuit_handshake_begin(&build->next, &binding, circuit->hops[place].onion_key, random, build->next_request);
   bytes_wipe(random, sizeof random);
-  if (!begun) return OUTCOME_HANDSHAKE_FAILED;
-  build->step = STEP_ANSWER;
+  return build->has_next;
+}
+
+static enum outcome send_request(struct client *client, struct circuit *circuit, instant now) {
+  struct circuit_build *build = circuit->build;
+  struct circuit_binding binding;
+  uint8_t request[CIRCUIT_HANDSHAKE_REQUEST_BYTES]; /* sending may evict this very circuit */
+  describe_hop(client, circuit, circuit->built, &binding);
+  memcpy(request, build->next_request, sizeof request);
+  build->handshake = build->next;
+  noise_wipe(&build->next);
+  build->has_next = false;
   build->asked_at = now;
+  bool has_another = circuit->built + 1 < PATH_HOPS;
+  if (has_another) want_work(client, circuit, STEP_ANSWER); /* the next hop's request meanwhile */
+  else build->step = STEP_ANSWER;
   if (circuit->built > 0) return send_extend(client, circuit, now, &binding, request) ? OUTCOME_OK : OUTCOME_MEMORY_LIMIT;
   struct cell_create create = {.handshake_type = binding.handshake_type, .generation = binding.generation, .request = request};
   build->begun_at = now;
   instant late = instant_after(now, build_times_timeout(&client->build_times));
   if (!timer_heap_set(&client->timers, &circuit->timer, TIMER_CIRCUIT, circuit->id, late)) return OUTCOME_NO_MEMORY;
   return trunk_begin(circuit->link->trunk, &circuit->side, now, &create) ? OUTCOME_OK : OUTCOME_LIMIT_REACHED;
+}
+
+static enum outcome begin_hop(struct client *client, struct circuit *circuit, instant now) {
+  return make_request(client, circuit, circuit->built) ? send_request(client, circuit, now) : OUTCOME_HANDSHAKE_FAILED;
+}
+
+/* [BUILD-7] */
+static enum outcome prepare_hop(struct client *client, struct circuit *circuit) {
+  return make_request(client, circuit, (uint8_t)(circuit->built + 1)) ? OUTCOME_OK : OUTCOME_HANDSHAKE_FAILED;
 }
 
 static void note_path(struct client *client, const struct circuit *circuit) {
@@ -81,14 +104,20 @@ static enum outcome finish_hop(struct client *client, struct circuit *circuit, i
   if (circuit->built == 0) trunk_opened(&circuit->side, now); /* [CIRC-5] */
   circuit->built++;
   if (circuit->built == PATH_HOPS) opened(client, circuit, now);
+  else if (circuit->build->has_next) return send_request(client, circuit, now);
   else want_work(client, circuit, STEP_BEGIN);
   return OUTCOME_OK;
 }
 
 void circuit_work(struct client *client, struct circuit *circuit, instant now) {
   if (circuit->closing || circuit->build == NULL) return;
-  bool begins = circuit->build->step == STEP_BEGIN;
-  enum outcome outcome = begins ? begin_hop(client, circuit, now) : finish_hop(client, circuit, now);
+  enum outcome outcome = OUTCOME_OK;
+  switch (circuit->build->step) {
+  case STEP_LINK: break;
+  case STEP_BEGIN: outcome = begin_hop(client, circuit, now); break;
+  case STEP_ANSWER: outcome = prepare_hop(client, circuit); break;
+  case STEP_FINISH: outcome = finish_hop(client, circuit, now); break;
+  }
   if (outcome != OUTCOME_OK) circuit_close(client, circuit, now, outcome);
 }
 

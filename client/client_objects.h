@@ -49,8 +49,9 @@ enum circuit_step { STEP_LINK, STEP_BEGIN, STEP_ANSWER, STEP_FINISH };
 struct circuit_build {
   enum circuit_step step;
   instant begun_at, asked_at;
-  struct noise handshake;
-  uint8_t reply[CIRCUIT_HANDSHAKE_REPLY_BYTES];
+  struct noise handshake, next; /* next: with the hop behind, begun while the answer of this one is awaited */
+  bool has_next;
+  uint8_t next_request[CIRCUIT_HANDSHAKE_REQUEST_BYTES], reply[CIRCUIT_HANDSHAKE_REPLY_BYTES];
 };
 
 struct circuit {
