@@ -81,12 +81,12 @@ static uint64_t raise_times(const struct pace *pace) {
   return RAISE_GENTLE_MOST * (pace->raises - RAISES_GENTLE + 1);
 }
 
-/* [PACE-6] What stands far above the wanted queue is let off within four rounds, less more slowly; below, the limit feels its way up. */
+/* [PACE-6] What stands above the wanted queue is let off within four rounds; below it, the limit feels its way up. */
 static void adjust(struct pace *pace, uint64_t rate, uint64_t queue, uint64_t wanted, uint64_t least) {
   uint64_t fastest = fastest_lately(pace);
   if (queue > wanted) {
-    uint64_t settled = lesser(pace->limit, fastest), excess = scale(queue - wanted, lesser(queue, 4 * wanted), 4 * wanted);
-    pace->limit = settled - lesser(scale(settled, excess, 4 * (least + wanted)), settled / 2);
+    uint64_t settled = lesser(pace->limit, fastest);
+    pace->limit = settled - lesser(scale(settled, queue - wanted, 4 * (least + wanted)), settled / 2);
     pace->raises = 0;
   } else if (rate >= pace->limit / 8 * 7) {
     uint64_t settled = (pace->limit + fastest) / 2;
@@ -108,7 +108,7 @@ static void hold(struct pace *pace, instant now, uint64_t rate, uint64_t queue, 
   pace->unused = is_used ? 0 : pace->unused + 1;
   if (is_used) adjust(pace, rate, queue, wanted, least);
 
-  /* [PACE-7] We sent no more than had been arriving, and the queue did not shrink: what waits is not ours. */
+  /* [PACE-7] We sent no more than had been arriving, then less and less, and the queue did not shrink: what waits is not ours. */
   bool is_others = queue > wanted / 2 * 3 && queue >= pace->queue / 8 * 7 && pace->limit_of_round <= pace->rate / 4 * 5;
   if (pace->crowded == 0) {
     pace->crowded_at = now;
@@ -117,8 +117,10 @@ static void hold(struct pace *pace, instant now, uint64_t rate, uint64_t queue, 
   pace->crowded = is_others ? pace->crowded + 1 : 0;
   if (is_others) pace->limit = greater(pace->limit, pace->crowded_rate / 2); /* half would do if it were ours */
 
+  bool has_given = rate <= pace->crowded_rate / 8 * 5; /* more than a third, and it did not help */
+  bool is_long = pace->crowded >= CROWDED_ROUNDS && now - pace->crowded_at >= CROWDED_TIME;
   if (pace->unused >= UNUSED_ROUNDS) leave_hold(pace, PACE_START); /* [PACE-3] */
-  else if (pace->crowded >= CROWDED_ROUNDS && now - pace->crowded_at >= CROWDED_TIME) leave_hold(pace, PACE_YIELD);
+  else if (is_long && has_given) leave_hold(pace, PACE_YIELD);
 }
 
 static void end_round(struct pace *pace, instant now, uint64_t rate, uint64_t queue, uint64_t least) {
