@@ -263,13 +263,23 @@ static struct cell *take_cell(struct shard *shard, struct hop *hop, instant now)
   return NULL;
 }
 
-/* Where the circuit goes on, so do nearly all cells: each is opened into the one that carries it, which saves a copy. */
+/* The cell that goes on to the exit's side. `cell`: where it was opened, or NULL, as the pool was full. */
+static void pass_forward(struct shard *shard, struct hop *hop, instant now, struct cell *cell, const uint8_t *body) {
+  if (cell == NULL) {
+    cell = take_cell(shard, hop, now);
+    if (cell == NULL) return;
+    memcpy(cell_body(cell->bytes), body, CELL_BODY_BYTES);
+  }
+  trunk_push(&hop->sides[SIDE_EXIT], now, cell, true);
+}
+
+/* Where the circuit goes on, so do nearly all cells: each is opened into the one that carries it, which saves a copy. With
+ * the pool full nobody is evicted before the layer proved genuine. */
 void hop_forward(struct shard *shard, struct hop *hop, instant now, uint8_t *body) {
   enum onion_kind kind;
   if (hop->closing) return;
   note_use(shard, hop, now);
-  struct cell *cell = hop->extended ? take_cell(shard, hop, now) : NULL;
-  if (hop->extended && cell == NULL) return;
+  struct cell *cell = hop->extended ? cell_pool_take(shard->cells) : NULL;
   uint8_t *opened = cell == NULL ? body : cell_body(cell->bytes);
   /* [CIRC-13] The first honest hop that sees one changed bit closes the circuit. */
   if (!onion_open_to(&hop->open, shard->contexts, body, opened, &kind)) {
@@ -278,8 +288,8 @@ void hop_forward(struct shard *shard, struct hop *hop, instant now, uint8_t *bod
   } else if (kind == ONION_FOR_YOU) {
     take_content(shard, hop, now, opened);
     trunk_passed(&hop->sides[SIDE_CLIENT], now);
-  } else if (cell != NULL && hop->sides[SIDE_EXIT].state == SIDE_OPEN) {
-    trunk_push(&hop->sides[SIDE_EXIT], now, cell, true);
+  } else if (hop->extended && hop->sides[SIDE_EXIT].state == SIDE_OPEN) {
+    pass_forward(shard, hop, now, cell, opened);
     return;
   } else {
     hop_close(shard, hop, now, OUTCOME_NOT_ALLOWED_HERE);
