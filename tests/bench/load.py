@@ -37,6 +37,7 @@ class Load:
         self.url = url
         self.socks = socks
         self.prefix = list(prefix)
+        self.name = os.urandom(6).hex()  # of this one's users: a later one's are others, on circuits of their own
         self.fresh_users = 0
 
     def start(self, size, user=None, seconds=None, output="/dev/null"):
@@ -69,7 +70,7 @@ class Load:
 
     def fresh_user(self):
         self.fresh_users += 1
-        return f"fresh{os.getpid()}x{self.fresh_users}"
+        return f"{self.name}x{self.fresh_users}"
 
     def first_byte_s(self, user=None):
         return self.fetch(100, user).first_byte_s
