@@ -336,7 +336,7 @@ void epoch_written(struct authority *authority, instant now, const struct event 
     else epoch_lose_vote(authority, event->id.generation);
   } else if (event->id.slot == WRITE_CONSENSUS && authority->decided.waits && authority->decided.write == event->id.generation) {
     if (good) adopt(authority, now);
-    else forget_decided(authority); /* it comes again */
+    else forget_decided(authority); /* members are told of it again; who takes no part fetches the next */
   }
 }
 

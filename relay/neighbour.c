@@ -8,7 +8,7 @@
 enum { CREATES_PER_SECOND = 100, CREATES_BURST = 1000, RETIRE_AFTER_HOURS = 12, RETIRE_SPREAD_HOURS = 12 };
 enum { REFUSALS_RESERVED = 64 };
 /* [LIMIT-12] */
-static_assert(CONSENSUS_DIFF_PACKED_BYTES + LIMIT_CONSENSUS_PACKED_BYTES + (NETWORK_CHAIN_FILES + 1) * LIMIT_NETWORK_FILE_BYTES <= LIMIT_SERVED_PER_LINK_AT_ONCE,
+static_assert(CONSENSUS_DIFF_PACKED_BYTES + LIMIT_CONSENSUS_PACKED_BYTES + (NETWORK_CHAIN_FILES + 1) * LIMIT_NETWORK_FILE_BYTES <= LIMIT_SERVED_PER_LINK_AT_ONCE / 2,
               "one fetch, however large, is served");
 
 static struct neighbour *neighbour_new(struct shard *shard, instant now, struct link *link, const struct address *address) {
