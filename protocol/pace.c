@@ -117,7 +117,8 @@ static void hold(struct pace *pace, instant now, uint64_t rate, uint64_t queue, 
   pace->crowded = is_others ? pace->crowded + 1 : 0;
   if (is_others) pace->limit = greater(pace->limit, pace->crowded_rate / 2); /* half would do if it were ours */
 
-  bool has_given = rate <= pace->crowded_rate / 8 * 5; /* more than a third, and it did not help */
+  /* More than a third, and it did not help; or there is no more to give. */
+  bool has_given = rate <= pace->crowded_rate / 8 * 5 || pace->limit <= least_limit(least);
   bool is_long = pace->crowded >= CROWDED_ROUNDS && now - pace->crowded_at >= CROWDED_TIME;
   if (pace->unused >= UNUSED_ROUNDS) leave_hold(pace, PACE_START); /* [PACE-3] */
   else if (is_long && has_given) leave_hold(pace, PACE_YIELD);

@@ -282,14 +282,35 @@ Test(pace_model, a_path_that_changes_is_followed) {
   free(network);
 }
 
+static struct modelled_link *join_beside_greedy(struct network *network, uint32_t base_ms, bool with_pace) {
+  struct modelled_link *link = network_join(network, base_ms), *greedy = network_join(network, base_ms);
+  link->has_no_pace = !with_pace;
+  greedy->has_no_pace = greedy->is_greedy = true;
+  return link;
+}
+
+/* [PACE-7] Also where the queue is so long that the limit is at its least before it could fall far. */
+Test(pace_model, beside_one_that_fills_a_long_queue_nobody_starves) {
+  const double rates[] = {5, 25};
+  const uint32_t bases[] = {20, 60, 200};
+  for (int i = 0; i < 2; i++)
+    for (int j = 0; j < 3; j++) {
+      struct network *network = network_make(rates[i], 100, 1);
+      struct modelled_link *link = join_beside_greedy(network, bases[j], true);
+      run(network, 10000);
+      run(network, 30000);
+      say("beside one that fills 100 ms", network);
+      cr_expect_gt(share(network, link), 0.3, "%g MB/s, %u ms", rates[i], bases[j]);
+      free(network);
+    }
+}
+
 /* [PACE-7] */
 Test(pace_model, beside_one_that_fills_the_queue_it_gets_what_the_system_gets) {
   double shares[2];
   for (int with_pace = 0; with_pace < 2; with_pace++) {
     struct network *network = network_make(25, 60, 1);
-    struct modelled_link *link = network_join(network, 60), *greedy = network_join(network, 60);
-    link->has_no_pace = !with_pace;
-    greedy->has_no_pace = greedy->is_greedy = true;
+    struct modelled_link *link = join_beside_greedy(network, 60, with_pace);
     run(network, 10000);
     run(network, 30000);
     say(with_pace ? "beside one that fills the queue" : "the same without a pace", network);
@@ -446,9 +467,7 @@ Test(pace_model, much_after_little_beside_one_that_fills_the_queue) {
   double shares[2];
   for (int with_pace = 0; with_pace < 2; with_pace++) {
     struct network *network = network_make(25, 60, 1);
-    struct modelled_link *link = network_join(network, 60), *greedy = network_join(network, 60);
-    link->has_no_pace = !with_pace;
-    greedy->has_no_pace = greedy->is_greedy = true;
+    struct modelled_link *link = join_beside_greedy(network, 60, with_pace);
     link->supply = 50;
     run(network, 10000);
     cr_expect_eq(link->pace.limit, 0, "the little it sends is not what waits");
