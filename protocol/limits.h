@@ -74,9 +74,9 @@ enum {
 /* Credit between neighbours, in cells */
 enum {
   LIMIT_CREDIT_FIRST = 4,      /* promised by whoever has a circuit, before any report */
-  LIMIT_CREDIT_FIRST_MAX = 64, /* the first report's limit, at most */
+  LIMIT_CREDIT_FIRST_MAX = 128, /* the first report's limit, at most */
   LIMIT_CREDIT_MAX = 16384,    /* a limit is never further than this ahead of what was passed */
-  LIMIT_WINDOW_FIRST = 64,
+  LIMIT_WINDOW_FIRST = 128,
   LIMIT_WINDOW_LEAST = 4,
   LIMIT_WINDOW_MOST = 2048,
   LIMIT_STREAM_QUEUE_CELLS = 64, /* an exit or client stops reading streams while a circuit has this many queued */

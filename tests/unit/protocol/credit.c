@@ -138,19 +138,19 @@ Test(credit, a_standing_queue_shrinks_the_window_and_a_burst_does_not) {
   struct credit_sender burst, standing;
   credit_sender_init(&burst);
   cr_assert_eq(tell(&burst, 0, 0, 1000, 0), OUTCOME_OK);
-  sender_sends(&burst, 64, 0);
+  sender_sends(&burst, 128, 0);
   standing = burst;
-  /* 64 cells in 100 ms: 5 ms drain 3 of them. */
+  /* 128 cells in 100 ms: 5 ms drain 6 of them. */
   cr_assert_eq(tell(&burst, 99 * MILLISECONDS, 0, 1000, 0), OUTCOME_OK);
-  cr_assert_eq(tell(&burst, 100 * MILLISECONDS, 64, 1064, 0), OUTCOME_OK);
-  cr_assert_geq(credit_sender_room(&burst), 64);
+  cr_assert_eq(tell(&burst, 100 * MILLISECONDS, 128, 1128, 0), OUTCOME_OK);
+  cr_assert_geq(credit_sender_room(&burst), 128);
 
-  cr_assert_eq(tell(&standing, 99 * MILLISECONDS, 0, 1000, 56), OUTCOME_OK);
-  cr_assert_eq(tell(&standing, 100 * MILLISECONDS, 16, 1016, 48), OUTCOME_OK);
-  cr_assert_eq(credit_sender_room(&standing), 0, "the window is below the 48 in flight");
-  cr_assert_eq(tell(&standing, 150 * MILLISECONDS, 64, 1064, 0), OUTCOME_OK);
-  cr_assert_lt(credit_sender_room(&standing), 64);
-  cr_assert_geq(credit_sender_room(&standing), 32, "by half at most");
+  cr_assert_eq(tell(&standing, 99 * MILLISECONDS, 0, 1000, 112), OUTCOME_OK);
+  cr_assert_eq(tell(&standing, 100 * MILLISECONDS, 32, 1032, 96), OUTCOME_OK);
+  cr_assert_eq(credit_sender_room(&standing), 0, "the window is below the 96 in flight");
+  cr_assert_eq(tell(&standing, 150 * MILLISECONDS, 128, 1128, 0), OUTCOME_OK);
+  cr_assert_lt(credit_sender_room(&standing), 128);
+  cr_assert_geq(credit_sender_room(&standing), 64, "by half at most");
 }
 
 /* [CREDIT-9] What the first doubling overshot, the next growth must not overshoot again. */
@@ -159,8 +159,8 @@ Test(credit, after_a_shrinking_the_window_grows_gently_and_then_faster) {
   instant now = 0;
   credit_sender_init(&sender);
   cr_assert_eq(tell(&sender, 0, 0, 16384, 0), OUTCOME_OK);
-  sender_sends(&sender, 64, now);
-  cr_assert_eq(tell(&sender, 100 * MILLISECONDS, 1, 16385, 63), OUTCOME_OK);
+  sender_sends(&sender, 128, now);
+  cr_assert_eq(tell(&sender, 100 * MILLISECONDS, 1, 16385, 127), OUTCOME_OK);
   uint32_t windows[5] = {0};
   for (int round = 0; round < 5; round++) {
     now += SECONDS;
@@ -209,8 +209,8 @@ Test(credit, a_cell_beyond_the_reported_limit_is_a_violation) {
 /* [CREDIT-10] */
 Test(credit, the_first_promise_follows_from_the_pool) {
   const struct { uint32_t pool, used, circuits, span; } cases[] = {
-      {100000, 0, 10, 64}, {100000, 0, 1000, 25},    {100000, 0, 100000, 4},
-      {1000, 0, 1, 64},    {100000, 75000, 10, 4}, {100000, 74999, 10, 64}, {0, 0, 0, 4},
+      {100000, 0, 10, 128}, {100000, 0, 1000, 25},   {100000, 0, 100000, 4},
+      {1000, 0, 1, 128},    {100000, 75000, 10, 4}, {100000, 74999, 10, 128}, {0, 0, 0, 4},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     struct credit_receiver receiver;
@@ -311,14 +311,14 @@ Test(credit, reports_are_few_while_busy_and_prompt_when_the_queue_empties) {
   credit_receiver_init(&receiver);
   credit_receiver_grow(&receiver, 0, 0, POOL, 1);
   credit_receiver_make_report(&receiver, &report);
-  receiver_takes(&receiver, 64);
-  receiver_passes(&receiver, 15);
+  receiver_takes(&receiver, 128);
+  receiver_passes(&receiver, 31);
   cr_assert_not(credit_receiver_is_due(&receiver));
   receiver_passes(&receiver, 1);
   cr_assert(credit_receiver_is_due(&receiver), "a quarter of the span");
   credit_receiver_make_report(&receiver, &report);
-  cr_assert_eq(report.waiting, credit_waiting_encode(48));
-  receiver_passes(&receiver, 48);
+  cr_assert_eq(report.waiting, credit_waiting_encode(96));
+  receiver_passes(&receiver, 96);
   credit_receiver_make_report(&receiver, &report);
 
   receiver_takes(&receiver, 2);

@@ -287,7 +287,7 @@ Test(trunk, who_takes_a_cell_now_and_then_is_still_the_one_who_stood_longest) {
   for (uint32_t n = 0; n < 200; n++) push(pair, &pair->client, 1, n);
   settle(pair);
   uint32_t received = pair->relay.received[0];
-  for (int i = 0; i < 40; i++) trunk_passed(&pair->relay.sides[0], pair->now);
+  for (int i = 0; i < 80; i++) trunk_passed(&pair->relay.sides[0], pair->now);
   settle(pair);
   cr_assert_gt(pair->relay.received[0], received, "it took some");
   struct backlog *longest = trunk_pool_longest_backlog(&pair->client.pool);
