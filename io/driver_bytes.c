@@ -169,6 +169,7 @@ static void keep_pace(struct connection *connection) {
   const struct machine_verbs *verbs = driver_verbs(connection->driver);
   sample.circuits = verbs->waiting == NULL ? 0 : verbs->waiting(driver_self(connection->driver), connection->id);
   if (pace_measure(connection->pace, now, &sample)) tcp_set_pace(connection->fd, connection->pace->limit);
+  if (connection->pace->is_renewal_due) tcp_renew_control(connection->fd);
 }
 
 /* [MACH-5] Until the machine gives 0 or the socket takes no more; after some sends others come first. */

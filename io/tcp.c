@@ -49,13 +49,19 @@ static void set_number(int fd, int level, int option, int value) {
   (void)setsockopt(fd, level, option, &value, sizeof value); /* tuning: a system without it works, only less well */
 }
 
+/* Links ask for a congestion control that random loss does not stop; without it they get the usual. */
+static const char WANTED_CONTROL[] = "bbr";
+
+static bool choose_control(int fd, const char *name) {
+  return setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, (socklen_t)strlen(name)) == 0;
+}
+
 /* Cells leave at once, and few wait in the kernel, so that the next one is chosen late. The send buffer's size stays
- * the system's to find. Links ask for a congestion control that random loss does not stop; without it they get the usual. */
+ * the system's to find. */
 static void tune(int fd, enum connection_kind kind) {
-  static const char WANTED[] = "bbr";
   set_number(fd, IPPROTO_TCP, TCP_NODELAY, 1);
   set_number(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, TCP_UNSENT_BYTES);
-  if (kind == CONNECTION_LINK) (void)setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, WANTED, sizeof WANTED - 1);
+  if (kind == CONNECTION_LINK) (void)choose_control(fd, WANTED_CONTROL);
 }
 
 static int make_socket(const struct address *address, enum connection_kind kind) {
@@ -152,4 +158,17 @@ void tcp_congestion(int fd, char ret_name[TCP_CONGESTION_BYTES]) {
   memset(ret_name, 0, TCP_CONGESTION_BYTES);
   if (getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, ret_name, &len) != 0) memcpy(ret_name, "unknown", 8);
   ret_name[TCP_CONGESTION_BYTES - 1] = 0;
+}
+
+void tcp_renew_control(int fd) {
+  static const char ANY_OTHER[] = "reno"; /* every Linux has it, and everybody may choose it */
+  char name[TCP_CONGESTION_BYTES];
+  tcp_congestion(fd, name);
+  if (strcmp(name, WANTED_CONTROL) != 0) return;
+  /* A listener may have got it before its process gave up the right to choose it: tried out where nothing is lost. */
+  int trial = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
+  if (trial < 0) return;
+  bool may_return = choose_control(trial, ANY_OTHER) && choose_control(trial, WANTED_CONTROL);
+  close(trial);
+  if (may_return && choose_control(fd, ANY_OTHER)) (void)choose_control(fd, WANTED_CONTROL);
 }

@@ -34,6 +34,9 @@ enum outcome tcp_connect_result(int fd);
 bool tcp_sample(int fd, struct pace_sample *ret);
 /* [PACE-1] No faster than this many bytes a second; 0: as fast as the system's control goes. */
 void tcp_set_pace(int fd, uint64_t bytes_per_s);
+/* [PACE-8] The system's congestion control forgets what it found out and begins anew, if it is bbr and this process may
+ * choose it; else it goes on as it is. What is on the way and what was limited stays. */
+void tcp_renew_control(int fd);
 
 /* The congestion control that a socket got, which need not be the one that was asked for. */
 void tcp_congestion(int fd, char ret_name[TCP_CONGESTION_BYTES]);

@@ -11,6 +11,8 @@
 #define QUEUE_MOST (30 * MILLISECONDS)
 /* [PACE-7] So long others may take to notice us. */
 #define CROWDED_TIME (2 * SECONDS)
+/* [PACE-8] Half of the time after which bbr pauses. */
+#define RENEWAL_TIME (5 * SECONDS)
 
 enum { REFERENCE_RATE = 25 * 1000 * 1000, SHARERS_UNIT = 256, SHARERS_KEPT = 4 };
 
@@ -124,6 +126,14 @@ static void hold(struct pace *pace, instant now, uint64_t rate, uint64_t queue, 
   else if (is_long && has_given) leave_hold(pace, PACE_YIELD);
 }
 
+/* [PACE-8] The control would go on from the least round trip: only where that is about what a round trip takes now. */
+static void renew(struct pace *pace, instant now, const struct pace_sample *sample, uint64_t queue) {
+  bool is_near = queue <= wanted_queue(pace, pace->rate) / 2 * 3 && sample->round_trip <= sample->least_round_trip / 2 * 3;
+  if (pace->state == PACE_YIELD || !is_near || now - pace->renewed_at < RENEWAL_TIME) return;
+  pace->renewed_at = now;
+  pace->is_renewal_due = true;
+}
+
 static void end_round(struct pace *pace, instant now, uint64_t rate, uint64_t queue, uint64_t least) {
   uint64_t sharers = SHARERS_UNIT * pace->circuits / greater(pace->looks, 1);
   pace->sharers = pace->sharers == 0 ? sharers : pace->sharers - pace->sharers / SHARERS_KEPT + sharers / SHARERS_KEPT;
@@ -155,12 +165,14 @@ static void begin_round(struct pace *pace, instant now, const struct pace_sample
 bool pace_measure(struct pace *pace, instant now, const struct pace_sample *sample) {
   uint64_t least = sample->least_round_trip, before = pace->limit;
   uint64_t round = greater(sample->round_trip, ROUND_LEAST);
+  pace->is_renewal_due = false;
   if (least < SHORT_PATH) { /* [PACE-2] also where it became one */
     pace_init(pace);
     pace->sample_at = instant_after(now, 1 * SECONDS);
     return before != 0;
   }
   pace->sample_at = instant_after(now, round / SAMPLES_PER_ROUND);
+  if (pace->renewed_at == 0) pace->renewed_at = now;
 
   uint64_t jitter = lesser(2 * sample->variation, sample->round_trip);
   pace->shortest = lesser(pace->shortest, sample->round_trip - jitter);
@@ -176,6 +188,7 @@ bool pace_measure(struct pace *pace, instant now, const struct pace_sample *samp
     uint64_t rate = scale(sample->acknowledged - pace->acknowledged, SECONDS, elapsed);
     uint64_t queue = pace->shortest > least ? pace->shortest - least : 0;
     end_round(pace, now, rate, queue, least);
+    renew(pace, now, sample, queue);
     begin_round(pace, now, sample);
   }
   return pace->limit != before;

@@ -1,6 +1,7 @@
 /* The pace of a link: how fast its socket may send, so that what waits in the network stays short.
  * Spec: specs/pace.md. Called by io/driver with what the system tells of a link's connection.
- * Only ever slows the system's own congestion control down; never touches a socket, never looks at cells.
+ * Only ever slows the system's own congestion control down, or has it begin anew; never touches a socket, never looks
+ * at cells.
  */
 #ifndef TUNIC_PROTOCOL_PACE_H
 #define TUNIC_PROTOCOL_PACE_H
@@ -31,6 +32,8 @@ struct pace {
   enum pace_state state;
   uint64_t limit;          /* bytes a second; 0: none */
   instant sample_at;       /* no sample is wanted before */
+  instant renewed_at;      /* when the system's control last began anew; 0: nothing was sent yet */
+  bool is_renewal_due;     /* it is to do so now: true once */
   /* the round that is being measured */
   instant round_at;        /* its beginning; 0: none yet */
   uint64_t acknowledged;   /* at that instant */
@@ -50,7 +53,7 @@ struct pace {
 void pace_init(struct pace *);
 /* True if a sample is worth taking: a few in a round trip. */
 bool pace_is_due(const struct pace *, instant now);
-/* True if `limit` is another one now. */
+/* True if `limit` is another one now. Look at `is_renewal_due` too. */
 bool pace_measure(struct pace *, instant now, const struct pace_sample *);
 
 #endif

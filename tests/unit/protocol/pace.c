@@ -81,6 +81,45 @@ Test(pace, who_can_t_shorten_the_queue_stops_trying_and_tries_again_later) {
   cr_expect_gt(path.pace.limit, 0);
 }
 
+/* How often the system's control was to begin anew in these rounds. */
+static int renewals(struct path *path, int rounds, uint64_t queue, uint64_t bytes_per_s) {
+  int count = 0;
+  for (int i = 0; i < rounds; i++) {
+    pass_round(path, queue, bytes_per_s);
+    count += path->pace.is_renewal_due;
+  }
+  return count;
+}
+
+/* [PACE-8] 31 s. */
+Test(pace, the_systems_control_begins_anew_every_five_seconds) {
+  struct path path;
+  path_init(&path);
+  cr_expect_eq(renewals(&path, 80, 2 * MILLISECONDS, 25000000), 0, "4.96 s");
+  cr_expect_eq(renewals(&path, 420, 2 * MILLISECONDS, 25000000), 6);
+}
+
+/* [PACE-8] It would take the old least round trip for the truth. */
+Test(pace, a_queue_or_a_longer_route_leaves_the_systems_control_alone) {
+  const uint64_t queues[] = {40 * MILLISECONDS, 100 * MILLISECONDS};
+  for (int i = 0; i < 2; i++) {
+    struct path path;
+    path_init(&path);
+    cr_expect_eq(renewals(&path, 500, queues[i], 1000000), 0);
+    cr_expect_gt(renewals(&path, 80, 2 * MILLISECONDS, 1000000), 0, "when it is true again");
+  }
+}
+
+/* [PACE-8] */
+Test(pace, the_systems_control_is_not_renewed_after_a_pause_before_a_round_was_seen) {
+  struct path path;
+  path_init(&path);
+  path.now += 20 * SECONDS;
+  pace_measure(&path.pace, path.now, &path.sample);
+  cr_expect_not(path.pace.is_renewal_due);
+  cr_expect_eq(renewals(&path, 1, 0, 1000000), 1);
+}
+
 /* [PACE-2] */
 Test(pace, neighbours_in_one_room_have_none) {
   struct path path = {.now = SECONDS, .sample = {.least_round_trip = MILLISECONDS / 10}};

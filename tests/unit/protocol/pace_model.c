@@ -1,5 +1,6 @@
 /* The pace at work: links that share one slow place in the network, each with the shipped pace above a model of the
- * system's own control (which doubles until nothing is gained, then keeps twice the path's content on the way).
+ * system's own control (which doubles until nothing is gained, then keeps twice the path's content on the way, and
+ * nearly stops for 200 ms when for 10 s no round trip was as short as the least).
  * The figures appear with `--verbose`; asserted is what a user would notice: speed, what waits, and who gets what. */
 #include <criterion/criterion.h>
 #include <math.h>
@@ -24,7 +25,7 @@ struct modelled_link {
   uint64_t flying, acknowledged;
   double round_trip, least, variation; /* steps */
   double control_least;   /* the control's own, of the last ten seconds */
-  uint32_t control_least_step;
+  uint32_t control_least_step, paused_until, pauses;
   struct { uint32_t bytes; double round_trip; } acks[ACK_SLOTS];
   uint32_t round_step;
   uint64_t round_acknowledged;
@@ -68,6 +69,11 @@ static double draw(struct network *network) {
   return (double)(network->seed >> 33) / (double)(1u << 31);
 }
 
+static void pause_control(const struct network *network, struct modelled_link *link) {
+  link->paused_until = network->step + 200;
+  link->pauses++;
+}
+
 /* Once in a round trip the system's control looks at what arrived. */
 static void control(struct network *network, struct modelled_link *link) {
   if (network->step - link->round_step < link->round_trip) return;
@@ -80,7 +86,8 @@ static void control(struct network *network, struct modelled_link *link) {
     if (rate >= link->last_gain * 1.25) link->last_gain = rate;
     if (link->plateaus >= 3 && link->backlog > 0) link->is_past_start = true;
   }
-  link->window = fmax((link->is_past_start ? 2 : 2.9) * link->fastest * link->control_least, 10 * SEGMENT);
+  double wanted = fmax(((link->is_past_start ? 2 : 2.9) * link->control_least + network->gather) * link->fastest, 10 * SEGMENT);
+  link->window = link->is_past_start ? wanted : fmax(wanted, link->window);
   if (link->is_greedy) link->window = network->buffer + network->per_step * link->base;
 }
 
@@ -101,13 +108,24 @@ static void acknowledge(struct network *network, struct modelled_link *link) {
   link->variation = link->variation * 3 / 4 + fabs(took - link->round_trip) / 4;
   link->round_trip = link->round_trip == 0 ? took : link->round_trip * 7 / 8 + took / 8;
   link->least = fmin(link->least, took);
-  if (took <= link->control_least || network->step - link->control_least_step > 10000) {
+  bool is_old = network->step - link->control_least_step > 10000;
+  if (took <= link->control_least || is_old) {
+    if (is_old && !link->is_greedy) pause_control(network, link);
     link->control_least = took;
     link->control_least_step = network->step;
   }
   link->acks[at].bytes = 0;
   link->acks[at].round_trip = 0;
   control(network, link);
+}
+
+/* [PACE-8] It takes what it has on the way for what the path carries, and doubles again. */
+static void renew_control(const struct network *network, struct modelled_link *link) {
+  link->is_past_start = false;
+  link->plateaus = 0;
+  link->last_gain = link->fastest = 0;
+  link->control_least = link->least;
+  link->control_least_step = network->step;
 }
 
 static void measure(struct network *network, struct modelled_link *link) {
@@ -118,6 +136,7 @@ static void measure(struct network *network, struct modelled_link *link) {
                                .least_round_trip = (uint64_t)(link->least * STEP),
                                .waits = link->backlog >= SEGMENT, .circuits = link->circuits};
   pace_measure(&link->pace, now, &sample);
+  if (link->pace.is_renewal_due) renew_control(network, link);
 }
 
 static void supply(struct modelled_link *link) {
@@ -128,7 +147,8 @@ static void supply(struct modelled_link *link) {
 
 /* One segment; false: nothing may leave now. */
 static bool send_segment(struct network *network, struct modelled_link *link) {
-  if (link->backlog < SEGMENT || link->budget < SEGMENT || (double)link->flying + SEGMENT > link->window) return false;
+  double window = network->step < link->paused_until ? 4 * SEGMENT : link->window;
+  if (link->backlog < SEGMENT || link->budget < SEGMENT || (double)link->flying + SEGMENT > window) return false;
   link->budget -= SEGMENT;
   if (network->queued + SEGMENT > network->buffer) { /* dropped: sent again, at the earliest when the next step begins */
     link->budget = 0;
@@ -239,11 +259,11 @@ Test(pace_model, who_carries_more_circuits_gets_more) {
       say(what, network);
       double ratio = share(network, near) / near->circuits / (share(network, far) / far->circuits);
       bool is_told_apart = circuits[i][0] + circuits[i][1] < 15; /* in 25 MB/s */
-      double least = bases[j][1] < 5 * bases[j][0] ? 0.33 : 0.2;
+      uint32_t longer = bases[j][1] / bases[j][0]; /* times; from 20 on the control's pauses decide, and less is known */
+      double least = longer < 5 ? 0.33 : longer < 20 ? 0.2 : 0.04;
       if (is_told_apart) cr_expect(ratio > least && ratio < 2.5, "%s: %.2f", what, ratio);
       cr_expect_lt(queue_ms(network), 45, "%s", what);
-      cr_expect_neq(near->pace.state, PACE_YIELD, "%s", what);
-      cr_expect_neq(far->pace.state, PACE_YIELD, "%s", what);
+      if (longer < 20) cr_expect(near->pace.state != PACE_YIELD && far->pace.state != PACE_YIELD, "%s", what);
       cr_expect_gt(share(network, near) + share(network, far), 0.9);
       free(network);
     }
@@ -385,7 +405,8 @@ Test(pace_model, very_slow_and_very_fast_paths_are_filled) {
   compare("fast", 400, 20, 1, 0, 0.95);
 }
 
-/* The least round trip is the old route's for minutes: what is longer looks like a queue that nobody can shorten. */
+/* The least round trip is the old route's for minutes: what is longer looks like a queue that nobody can shorten. The
+ * control believes in it for up to ten seconds more. */
 Test(pace_model, another_route_costs_little) {
   struct network *network = network_make(25, 100, 3);
   struct modelled_link *link = network_join(network, 60);
@@ -393,9 +414,11 @@ Test(pace_model, another_route_costs_little) {
   link->base = 160;
   run(network, 10000);
   say("60 ms that became 160, the first 10 s", network);
-  cr_expect_gt(share(network, link), 0.7);
+  cr_expect_gt(share(network, link), 0.3);
+  run(network, 10000);
+  say("the next 10", network);
   run(network, 30000);
-  say("and the next 30", network);
+  say("and 30 more", network);
   cr_expect_gt(share(network, link), 0.85);
   link->base = 20;
   run(network, 5000);
@@ -460,6 +483,36 @@ Test(pace_model, many_that_come_one_after_another_share) {
       for (uint32_t i = 0; i < count; i++) cr_expect_gt(share(network, &network->links[i]), 0.5 / count);
       free(network);
     }
+}
+
+/* [PACE-8] Neither a link that fills its path nor one that sends a little all the time ever stands still for 200 ms. */
+Test(pace_model, a_link_whose_round_trips_are_known_has_no_pauses) {
+  const double supplies[] = {0, 2500, 50};
+  for (int i = 0; i < 3; i++) {
+    struct network *network = network_make(25, 100, 3);
+    struct modelled_link *link = network_join(network, 60);
+    link->supply = supplies[i];
+    run(network, 60000);
+    cr_expect_eq(link->pauses, 0, "%g bytes a millisecond", supplies[i]);
+    cr_expect_gt(share(network, link), (supplies[i] == 0 ? 25000 : supplies[i]) / 25000 * 0.97);
+    link->has_no_pace = true;
+    run(network, 30000);
+    cr_expect_gt(link->pauses, 0, "the model has them");
+    free(network);
+  }
+}
+
+/* [PACE-8] A least round trip that is no longer true is not given to the control again. */
+Test(pace_model, a_longer_route_is_believed_by_the_control) {
+  struct network *network = network_make(25, 100, 3);
+  struct modelled_link *link = network_join(network, 60);
+  run(network, 12000);
+  cr_assert_eq(link->pauses, 0);
+  link->base = 160;
+  run(network, 11000);
+  cr_expect_gt(link->pauses, 0);
+  cr_expect_gt(link->control_least, 150);
+  free(network);
 }
 
 /* [PACE-5] [PACE-7] What others keep waiting holds nobody back for long. */
