@@ -168,17 +168,18 @@ void credit_receiver_grow(struct credit_receiver *receiver, instant now, uint32_
     raise_span(receiver, lesser(pool_limit / (4 * greater(circuits, 1)), LIMIT_CREDIT_FIRST_MAX));
   }
   end_round(receiver, now, has_memory);
-  if (credit_receiver_is_due(receiver)) begin_round(receiver, now);
+  if (credit_receiver_due(receiver) != CREDIT_DUE_NO) begin_round(receiver, now);
 }
 
-bool credit_receiver_is_due(const struct credit_receiver *receiver) {
+enum credit_due credit_receiver_due(const struct credit_receiver *receiver) {
   uint64_t step = report_step(span(receiver));
   uint64_t unreported = receiver->passed - receiver->reported_passed;
   /* [CREDIT-3] */
-  if (unreported >= step || receiver->limit - receiver->reported_limit >= step) return true;
-  if (unreported == 0 || receiver->passed != receiver->received) return false;
+  if (unreported >= step || receiver->limit - receiver->reported_limit >= step) return CREDIT_DUE_NOW;
+  if (unreported == 0 || receiver->passed != receiver->received) return CREDIT_DUE_NO;
+  if (receiver->reported_waiting) return CREDIT_DUE_NOW;
   /* The queue emptied. A sender's window is never below the least, so fewer than that can't hold it back. */
-  return receiver->reported_waiting || unreported >= LIMIT_WINDOW_LEAST;
+  return unreported >= LIMIT_WINDOW_LEAST ? CREDIT_DUE_SOON : CREDIT_DUE_NO;
 }
 
 void credit_receiver_make_report(struct credit_receiver *receiver, struct credit_report *ret) {

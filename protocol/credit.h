@@ -60,11 +60,16 @@ enum outcome credit_receiver_received(struct credit_receiver *);
 void credit_receiver_passed(struct credit_receiver *);
 uint64_t credit_receiver_waiting(const struct credit_receiver *);
 /* What the pool can promise: raises the limit by the rules; never lowers it. Asked once when the circuit begins,
- * and whenever cells were passed, before credit_receiver_is_due.
+ * and whenever cells were passed, before credit_receiver_due.
  * pool_used and pool_limit in cells, circuits: those that share the pool. */
 void credit_receiver_grow(struct credit_receiver *, instant now, uint32_t pool_used, uint32_t pool_limit, uint32_t circuits);
-/* [CREDIT-3] True if a report is due: enough passed, or the queue emptied, or the limit grew. */
-bool credit_receiver_is_due(const struct credit_receiver *);
+enum credit_due {
+  CREDIT_DUE_NO,
+  CREDIT_DUE_SOON, /* within LIMIT_REPORT_TIME: the queue emptied, more may come that one report can tell of too */
+  CREDIT_DUE_NOW,  /* enough passed, or the limit grew, or the neighbour believes that some wait and none does */
+};
+/* [CREDIT-3] */
+enum credit_due credit_receiver_due(const struct credit_receiver *);
 /* The report to send now; remembers that it was made. Best made after the turn's sends: then only what the next link
  * did not take counts as waiting. */
 void credit_receiver_make_report(struct credit_receiver *, struct credit_report *ret);

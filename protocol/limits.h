@@ -81,6 +81,7 @@ enum {
   LIMIT_WINDOW_MOST = 2048,
   LIMIT_STREAM_QUEUE_CELLS = 64, /* an exit or client stops reading streams while a circuit has this many queued */
 };
+#define LIMIT_REPORT_TIME (2 * MILLISECONDS) /* what a report need not say at once it says within that */
 
 /* Processes, where a person says nothing: [LIMIT-1], [LIMIT-9] */
 enum {

@@ -14,6 +14,7 @@ void trunk_pool_init(struct trunk_pool *pool, struct cell_pool *cells, struct ra
   list_init(&pool->draining);
   list_init(&pool->finished);
   list_init(&pool->roomy);
+  list_init(&pool->unhurried);
   list_init(&pool->starved);
 }
 
@@ -48,6 +49,7 @@ void trunk_free(struct trunk *trunk) {
   if (trunk == NULL) return;
   list_leave(&trunk->ready);
   list_leave(&trunk->starved);
+  list_leave(&trunk->unhurried);
   cell_queue_clear(&trunk->control, trunk->pool->cells);
   index_map_wipe(&trunk->circuits);
   transfers_free(trunk->transfers);

@@ -50,6 +50,7 @@ struct trunk_pool {
   struct random_stream *random;
   uint32_t sides; /* attached: those that share the cells */
   struct list ready, backlogs, draining, finished, roomy;
+  struct list unhurried; /* trunks whose reports may wait, by when they may not */
   struct list starved; /* trunks that had no memory to schedule a side */
   instant feed_at;     /* when they try again, if there are any */
   uint64_t cells_sent, cells_received, bytes_sent; /* for the metrics */

@@ -26,7 +26,9 @@ struct trunk {
   struct index_map circuits;
   struct trunk_side *latest; /* the side that was found last: cells of one circuit come in runs */
   struct list sides, reports;
-  struct list_node ready, starved;
+  bool reports_due;   /* [CREDIT-3] now: at least one of them; then all go */
+  instant reports_by; /* else by then, while `unhurried` is in the pool's list */
+  struct list_node ready, starved, unhurried;
   struct cell_queue control; /* CREATE, CREATED */
   struct close_queue closes;
   bool time_pending, time_told, transfer_turn; /* told: by the peer */

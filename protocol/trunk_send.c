@@ -5,6 +5,8 @@
 /* [CREDIT-7] Reports share one CONTROL cell, ahead of data. */
 static void write_reports(struct trunk *trunk, struct message_writer *writer) {
   struct list_node *node;
+  list_leave(&trunk->unhurried);
+  trunk->reports_due = true; /* if there are more than this cell holds, the next one goes on */
   while ((node = list_first(&trunk->reports)) != NULL) {
     uint8_t *body = message_add(writer, CONTROL_CREDIT, 0, CONTROL_CREDIT_BYTES);
     if (body == NULL) return;
@@ -17,6 +19,7 @@ static void write_reports(struct trunk *trunk, struct message_writer *writer) {
     put_u64(body + 12, report.limit);
     put_u16(body + 20, report.waiting);
   }
+  trunk->reports_due = false;
 }
 
 static void write_control_cell(struct trunk *trunk, uint8_t *cell) {
@@ -68,7 +71,7 @@ bool trunk_next_cell(void *context, instant now, uint8_t cell[CELL_BYTES]) {
   struct trunk *trunk = context;
   if (list_contains_node(&trunk->starved)) trunk_feed(trunk, now);
   struct schedule_entry *entry = schedule_next(trunk->schedule);
-  bool control = trunk->time_pending || list_first(&trunk->reports) != NULL;
+  bool control = trunk->time_pending || (trunk->reports_due && list_first(&trunk->reports) != NULL);
   /* Documents take turns with circuits, so that neither starves. */
   if (!control && transfers_has_output(trunk->transfers)) {
     trunk->transfer_turn = !trunk->transfer_turn;

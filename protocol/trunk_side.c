@@ -120,12 +120,26 @@ void trunk_opened(struct trunk_side *side, instant now) {
   trunk_make_ready(side->trunk);
 }
 
+static void hurry(struct trunk *trunk) {
+  list_leave(&trunk->unhurried);
+  trunk->reports_due = true;
+  trunk_make_ready(trunk);
+}
+
+/* [CREDIT-3] [CREDIT-7] Who must be told now takes along what others need not be told yet. */
 void trunk_list_report(struct trunk_side *side, instant now) {
-  struct trunk_pool *pool = side->trunk->pool;
+  struct trunk *trunk = side->trunk;
+  struct trunk_pool *pool = trunk->pool;
   credit_receiver_grow(&side->in, now, cell_pool_used(pool->cells), cell_pool_limit(pool->cells), pool->sides);
-  if (list_contains_node(&side->report) || !credit_receiver_is_due(&side->in)) return;
-  list_append(&side->trunk->reports, &side->report);
-  trunk_make_ready(side->trunk);
+  enum credit_due due = trunk->reports_due && list_contains_node(&side->report) ? CREDIT_DUE_NO : credit_receiver_due(&side->in);
+  if (due == CREDIT_DUE_NO) return;
+  if (!list_contains_node(&side->report)) list_append(&trunk->reports, &side->report);
+  if (due == CREDIT_DUE_NOW) {
+    hurry(trunk);
+  } else if (!list_contains_node(&trunk->unhurried)) {
+    trunk->reports_by = instant_after(now, LIMIT_REPORT_TIME);
+    list_append(&pool->unhurried, &trunk->unhurried);
+  }
 }
 
 void trunk_passed(struct trunk_side *side, instant now) {
@@ -240,9 +254,14 @@ static instant drain_deadline(const struct trunk_pool *pool) {
   return node == NULL ? INSTANT_NEVER : LIST_OBJECT(node, struct trunk_side, drain)->close_by;
 }
 
+static instant report_deadline(const struct trunk_pool *pool) {
+  struct list_node *node = list_first(&pool->unhurried);
+  return node == NULL ? INSTANT_NEVER : LIST_OBJECT(node, struct trunk, unhurried)->reports_by;
+}
+
 instant trunk_pool_deadline(const struct trunk_pool *pool) {
   instant feed = list_first(&pool->starved) == NULL ? INSTANT_NEVER : pool->feed_at;
-  return instant_earlier(drain_deadline(pool), feed);
+  return instant_earlier(instant_earlier(drain_deadline(pool), feed), report_deadline(pool));
 }
 
 void trunk_pool_tick(struct trunk_pool *pool, instant now) {
@@ -251,6 +270,7 @@ void trunk_pool_tick(struct trunk_pool *pool, instant now) {
     for (; starved != NULL; starved = list_after(&pool->starved, starved)) trunk_make_ready(LIST_OBJECT(starved, struct trunk, starved));
     pool->feed_at = instant_after(now, FEED_AGAIN);
   }
+  while (report_deadline(pool) <= now) hurry(LIST_OBJECT(list_first(&pool->unhurried), struct trunk, unhurried));
   while (drain_deadline(pool) <= now) {
     struct trunk_side *side = LIST_OBJECT(list_first(&pool->draining), struct trunk_side, drain);
     trunk_cut(side);

@@ -7,9 +7,11 @@ bool hostile_relay_flip(struct shard *shard, bool backward) {
   struct id id;
   struct hop *hop;
   while ((hop = id_table_next(&shard->hops, &cursor, &id)) != NULL) {
-    struct cell *cell = hop->sides[backward ? SIDE_CLIENT : SIDE_EXIT].queue.first;
-    if (!hop->has_layers || hop->place != 1 || cell == NULL) continue;
-    cell->bytes[300] ^= 4;
+    struct trunk_side *side = &hop->sides[backward ? SIDE_CLIENT : SIDE_EXIT];
+    if (!hop->has_layers || hop->place != 1) continue;
+    side->out.window = LIMIT_WINDOW_LEAST; /* it holds cells back until one is at hand */
+    if (side->queue.first == NULL) continue;
+    side->queue.first->bytes[300] ^= 4;
     return true;
   }
   return false;

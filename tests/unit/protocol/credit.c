@@ -217,10 +217,10 @@ Test(credit, the_first_promise_follows_from_the_pool) {
     struct credit_report report;
     credit_receiver_init(&receiver);
     credit_receiver_grow(&receiver, 0, cases[i].used, cases[i].pool, cases[i].circuits);
-    cr_expect_eq(credit_receiver_is_due(&receiver), cases[i].span > 4);
+    cr_expect_eq(credit_receiver_due(&receiver) == CREDIT_DUE_NOW, cases[i].span > 4);
     credit_receiver_make_report(&receiver, &report);
     cr_expect_eq(report.limit, cases[i].span, "case %zu: %lu", i, report.limit);
-    cr_expect_not(credit_receiver_is_due(&receiver));
+    cr_expect_eq(credit_receiver_due(&receiver), CREDIT_DUE_NO);
   }
 }
 
@@ -232,7 +232,7 @@ static uint64_t span_after(struct credit_receiver *receiver, instant *now, uint6
     receiver_passes(receiver, (uint32_t)credit_receiver_waiting(receiver));
     *now += round_trip;
     credit_receiver_grow(receiver, *now, used, POOL, 1);
-    cr_assert(credit_receiver_is_due(receiver));
+    cr_assert_neq(credit_receiver_due(receiver), CREDIT_DUE_NO);
     credit_receiver_make_report(receiver, &report);
   }
   return receiver->limit - receiver->passed;
@@ -267,7 +267,7 @@ static void trickle(struct credit_receiver *receiver, instant *now, uint64_t pac
     receiver_passes(receiver, 1);
     *now += pace;
     credit_receiver_grow(receiver, *now, 0, POOL, 1);
-    if (credit_receiver_is_due(receiver)) credit_receiver_make_report(receiver, &report);
+    if (credit_receiver_due(receiver) != CREDIT_DUE_NO) credit_receiver_make_report(receiver, &report);
   }
 }
 
@@ -305,7 +305,7 @@ Test(credit, a_path_that_became_longer_is_believed_after_some_rounds) {
 }
 
 /* [CREDIT-3] */
-Test(credit, reports_are_few_while_busy_and_prompt_when_the_queue_empties) {
+Test(credit, reports_are_few_while_busy_and_prompt_when_a_queue_empties) {
   struct credit_receiver receiver;
   struct credit_report report;
   credit_receiver_init(&receiver);
@@ -313,9 +313,9 @@ Test(credit, reports_are_few_while_busy_and_prompt_when_the_queue_empties) {
   credit_receiver_make_report(&receiver, &report);
   receiver_takes(&receiver, 128);
   receiver_passes(&receiver, 31);
-  cr_assert_not(credit_receiver_is_due(&receiver));
+  cr_assert_eq(credit_receiver_due(&receiver), CREDIT_DUE_NO);
   receiver_passes(&receiver, 1);
-  cr_assert(credit_receiver_is_due(&receiver), "a quarter of the span");
+  cr_assert_eq(credit_receiver_due(&receiver), CREDIT_DUE_NOW, "a quarter of the span");
   credit_receiver_make_report(&receiver, &report);
   cr_assert_eq(report.waiting, credit_waiting_encode(96));
   receiver_passes(&receiver, 96);
@@ -326,14 +326,15 @@ Test(credit, reports_are_few_while_busy_and_prompt_when_the_queue_empties) {
   credit_receiver_make_report(&receiver, &report);
   cr_assert_eq(report.waiting, 1);
   receiver_passes(&receiver, 1);
-  cr_assert(credit_receiver_is_due(&receiver), "the neighbour still believes that one waits");
+  cr_assert_eq(credit_receiver_due(&receiver), CREDIT_DUE_NOW, "the neighbour still believes that one waits");
   credit_receiver_make_report(&receiver, &report);
   cr_assert_eq(report.waiting, 0);
 
   for (int cell = 1; cell <= LIMIT_WINDOW_LEAST; cell++) {
     receiver_takes(&receiver, 1);
     receiver_passes(&receiver, 1);
-    cr_assert_eq(credit_receiver_is_due(&receiver), cell == LIMIT_WINDOW_LEAST, "single cells share a report");
+    cr_assert_eq(credit_receiver_due(&receiver), cell == LIMIT_WINDOW_LEAST ? CREDIT_DUE_SOON : CREDIT_DUE_NO,
+                 "single cells share a report");
   }
 }
 
@@ -367,7 +368,7 @@ static void pair_step(struct pair *pair, bool may_drain) {
     break;
   case 3:
     if (pair->has_report) cr_assert_eq(credit_sender_report(&pair->sender, pair->now, &pair->report), OUTCOME_OK);
-    pair->has_report = credit_receiver_is_due(&pair->receiver);
+    pair->has_report = credit_receiver_due(&pair->receiver) != CREDIT_DUE_NO;
     if (pair->has_report) credit_receiver_make_report(&pair->receiver, &pair->report);
     break;
   }
@@ -402,7 +403,7 @@ Test(credit, a_sender_that_ran_into_the_end_always_gets_a_report) {
       bool is_due = false;
       while (credit_receiver_waiting(&receiver) > 0) {
         credit_receiver_passed(&receiver);
-        is_due |= credit_receiver_is_due(&receiver);
+        is_due |= credit_receiver_due(&receiver) != CREDIT_DUE_NO;
       }
       cr_assert(is_due, "window %u, span %u", window, span);
     }

@@ -19,6 +19,7 @@ struct leg {
   struct credit_receiver receiver;
   double per_step, budget; /* cells */
   uint32_t delay;          /* one way, in steps */
+  uint32_t report_step;    /* a report is due then; UINT32_MAX: none */
   uint32_t cells[FLIGHT_STEPS];
   struct credit_report reports[FLIGHT_STEPS];
   bool has_report[FLIGHT_STEPS];
@@ -44,6 +45,7 @@ static void chain_add(struct chain *chain, double megabits, double round_trip_ms
   struct leg *leg = &chain->legs[chain->count++];
   credit_sender_init(&leg->sender);
   credit_receiver_init(&leg->receiver);
+  leg->report_step = UINT32_MAX;
   leg->per_step = cells_per_step(megabits);
   leg->delay = (uint32_t)(round_trip_ms * (double)MILLISECONDS / 2 / (double)STEP);
   if (leg->delay == 0) leg->delay = 1;
@@ -88,7 +90,10 @@ static void deliver(struct chain *chain) {
 
 static void report(struct chain *chain, struct leg *leg) {
   credit_receiver_grow(&leg->receiver, chain_now(chain), 0, POOL_CELLS, CIRCUITS);
-  if (!credit_receiver_is_due(&leg->receiver)) return;
+  enum credit_due due = credit_receiver_due(&leg->receiver);
+  if (due == CREDIT_DUE_SOON && leg->report_step == UINT32_MAX) leg->report_step = chain->step + LIMIT_REPORT_TIME / STEP;
+  if (due != CREDIT_DUE_NOW && chain->step < leg->report_step) return;
+  leg->report_step = UINT32_MAX;
   uint32_t at = (chain->step + leg->delay) % FLIGHT_STEPS;
   credit_receiver_make_report(&leg->receiver, &leg->reports[at]);
   leg->has_report[at] = true;

@@ -7,7 +7,7 @@
 #include "protocol/limits.h"
 #include "protocol/trunk.h"
 
-enum { POOL_CELLS = 4096, PIPE_BYTES = 64 * 1024, CIRCUITS = 40 };
+enum { POOL_CELLS = 8192, PIPE_BYTES = 64 * 1024, CIRCUITS = 60 };
 
 struct end {
   struct random_stream random;
@@ -377,5 +377,69 @@ Test(trunk, a_side_that_was_cut_while_full_is_open_when_it_carries_another_circu
   begin(pair, 0);
   settle(pair);
   cr_expect_eq(trunk_side_room(side), LIMIT_STREAM_QUEUE_CELLS);
+  pair_free(pair);
+}
+
+/* Turns of the wire at one instant: nothing that waits for time to pass is sent. */
+static void exchange(struct pair *pair) {
+  while (carry(pair, &pair->client, &pair->relay) + carry(pair, &pair->relay, &pair->client) > 0) continue;
+}
+
+/* [CREDIT-3] What came in a small piece is reported a little later, and never forgotten. */
+Test(trunk, a_report_that_is_not_urgent_waits_for_more_and_then_goes_by_itself) {
+  struct pair *pair = pair_new();
+  begin(pair, 0);
+  settle(pair);
+  uint64_t passed = pair->client.sides[0].out.passed;
+  for (uint32_t n = 0; n < 6; n++) push(pair, &pair->client, 0, n);
+  exchange(pair);
+  cr_expect_eq(pair->relay.received[0], 6);
+  cr_expect_eq(pair->client.sides[0].out.passed, passed, "not yet");
+  cr_assert_eq(trunk_pool_deadline(&pair->relay.pool), pair->now + LIMIT_REPORT_TIME);
+  pair->now += LIMIT_REPORT_TIME;
+  trunk_pool_tick(&pair->relay.pool, pair->now);
+  exchange(pair);
+  cr_expect_eq(pair->client.sides[0].out.passed, passed + 6);
+  cr_expect_eq(trunk_pool_deadline(&pair->relay.pool), INSTANT_NEVER);
+  pair_free(pair);
+}
+
+/* [CREDIT-7] */
+Test(trunk, an_urgent_report_takes_the_others_along) {
+  struct pair *pair = pair_new();
+  begin(pair, 0);
+  begin(pair, 1);
+  settle(pair);
+  for (uint32_t n = 0; n < 6; n++) push(pair, &pair->client, 0, n);
+  exchange(pair);
+  for (uint32_t n = 0; n < 40; n++) push(pair, &pair->client, 1, n);
+  exchange(pair);
+  cr_expect_geq(pair->client.sides[1].out.passed, 32);
+  cr_expect_eq(pair->client.sides[0].out.passed, 6);
+  pair_free(pair);
+}
+
+/* [CREDIT-7] More of them than a CONTROL cell holds, and one whose circuit went meanwhile. */
+Test(trunk, no_report_is_lost_whatever_goes_meanwhile) {
+  struct pair *pair = pair_new();
+  for (uint8_t i = 0; i < CIRCUITS; i++) begin(pair, i);
+  settle(pair);
+  for (uint8_t i = 0; i < CIRCUITS; i++)
+    for (uint32_t n = 0; n < 5; n++) push(pair, &pair->client, i, n);
+  exchange(pair);
+  for (uint8_t i = 0; i < 3; i++) trunk_cut(&pair->client.sides[i]);
+  exchange(pair);
+  pair->now += LIMIT_REPORT_TIME;
+  trunk_pool_tick(&pair->relay.pool, pair->now);
+  exchange(pair);
+  for (uint8_t i = 3; i < CIRCUITS; i++) cr_expect_eq(pair->client.sides[i].out.passed, 5, "circuit %u", i);
+
+  /* A CONTROL cell for another reason takes as many along as it holds; the others follow. */
+  for (uint8_t i = 3; i < CIRCUITS; i++)
+    for (uint32_t n = 5; n < 10; n++) push(pair, &pair->client, i, n);
+  while (carry(pair, &pair->client, &pair->relay) > 0) continue;
+  trunk_tell_time(pair->relay.trunk, (struct date){0});
+  exchange(pair);
+  for (uint8_t i = 3; i < CIRCUITS; i++) cr_expect_eq(pair->client.sides[i].out.passed, 10, "circuit %u", i);
   pair_free(pair);
 }
