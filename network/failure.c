@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PATH_BYTES = 4096, LAST_BYTES = 400 };
+enum { PATH_BYTES = 4096, LAST_BYTES = 1024, WORDS_BYTES = 400 };
 
 /* Exit codes are told apart by outcome; what no outcome has is the system's own (killed, not found). */
 static enum outcome outcome_of_exit(int code) {
@@ -14,18 +14,28 @@ static enum outcome outcome_of_exit(int code) {
   return OUTCOME_SYSTEM_FAILED;
 }
 
-/* The log's last line. */
-static void read_last_line(const char *path, char ret_line[LAST_BYTES + 1]) {
-  ret_line[0] = 0;
+/* The last line that begins one: programs end with the cause, and under it, set in, what to do. Empty: there is none, as on a full disk. */
+static void read_last_words(const char *path, char ret_words[WORDS_BYTES + 1]) {
+  char text[LAST_BYTES + 1];
+  ret_words[0] = 0;
   FILE *file = fopen(path, "re");
   if (file == NULL) return;
   if (fseek(file, -LAST_BYTES, SEEK_END) != 0) rewind(file);
-  size_t len = fread(ret_line, 1, LAST_BYTES, file);
+  text[fread(text, 1, LAST_BYTES, file)] = 0;
   fclose(file);
-  while (len > 0 && ret_line[len - 1] == '\n') len--;
-  ret_line[len] = 0;
-  const char *newline = strrchr(ret_line, '\n');
-  if (newline != NULL) memmove(ret_line, newline + 1, strlen(newline));
+  for (char *line = text; *line != 0;) {
+    size_t len = strcspn(line, "\n");
+    if (len > 0 && line[0] != ' ') snprintf(ret_words, WORDS_BYTES + 1, "%.*s", (int)(len < WORDS_BYTES ? len : WORDS_BYTES), line);
+    line += len + (line[len] == '\n');
+  }
+}
+
+static void complain_ended(const struct process *process, int code, const char *folder, struct complaint *complaint) {
+  char path[PATH_BYTES], words[WORDS_BYTES + 1];
+  snprintf(path, sizeof path, "%s/%s/%s", folder, process->name, PROCESS_LOG_FILE);
+  read_last_words(path, words);
+  if (words[0] != 0) complain(complaint, "%s ended with %d. Its last words in %s: %s", process->name, code, path, words);
+  else complain(complaint, "%s ended with %d, and nothing is in %s: is the disk full?", process->name, code, path);
 }
 
 enum outcome failure_find_ended(struct process_list *list, const char *folder, struct complaint *complaint) {
@@ -33,12 +43,8 @@ enum outcome failure_find_ended(struct process_list *list, const char *folder, s
     struct process *process = &list->list[i];
     int code;
     if (process_is_running(process) || !process_take_exit(process, &code)) continue;
-    char path[PATH_BYTES], line[LAST_BYTES + 1];
-    snprintf(path, sizeof path, "%s/%s/%s", folder, process->name, PROCESS_LOG_FILE);
-    read_last_line(path, line);
-    enum outcome outcome = outcome_of_exit(code);
-    complain(complaint, "%s ended with %d. Its last words in %s: %s", process->name, code, path, line);
-    return outcome;
+    complain_ended(process, code, folder, complaint);
+    return outcome_of_exit(code);
   }
   return OUTCOME_OK;
 }

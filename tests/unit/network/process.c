@@ -1,4 +1,4 @@
-#include "network/process.h"
+#include "network/failure.h"
 
 #include <criterion/criterion.h>
 #include <inttypes.h>
@@ -156,6 +156,28 @@ Test(process, how_it_ended_is_told_once) {
   cr_assert(!process_is_running(&place.list->list[0]));
   cr_assert(!process_take_exit(&place.list->list[0], &code));
   place_free(&place);
+}
+
+/* How `up` explains a node that ended: by the line that names the cause, not by the advice under it. */
+Test(process, the_last_words_name_the_cause) {
+  struct { const char *script, *words; } cases[] = {
+      {"echo first; echo 'tunic: the cause'; echo '       the advice'; exit 66", ": tunic: the cause"},
+      {"exit 66", "is the disk full?"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    struct place place = place_new();
+    struct complaint complaint = {""};
+    enum outcome outcome = OUTCOME_OK;
+    start(&place, cases[i].script);
+    for (int tries = 0; tries < 500 && outcome == OUTCOME_OK; tries++) {
+      usleep(10000);
+      outcome = failure_find_ended(place.list, place.path, &complaint);
+    }
+    cr_assert(outcome == OUTCOME_BAD_SETTING);
+    const char *found = strstr(complaint.text, cases[i].words);
+    cr_assert(found != NULL && found[strlen(cases[i].words)] == 0, "%s", complaint.text);
+    place_free(&place);
+  }
 }
 
 Test(process, garbage_in_the_record_stops_nobody) {
