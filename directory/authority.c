@@ -334,17 +334,22 @@ uint32_t authority_running_count(const struct authority *authority) {
   return count;
 }
 
+/* What is not on disk may not be said: an authority that can't write takes part in nothing, though it serves what it has. */
+static enum outcome why_not_ready(const struct authority *authority, instant now) {
+  if (authority->split) return OUTCOME_DIRECTORY_SPLIT;
+  if ((authority->unwritten & (1U << WRITE_BALLOT | 1U << WRITE_VOTE | 1U << WRITE_CONSENSUS)) != 0) return OUTCOME_FILE_FAILED;
+  if (authority->consensus == NULL) return OUTCOME_NO_CONSENSUS;
+  return consensus_check_dates(authority->consensus, wall_clock_date(&authority->clock, now));
+}
+
 static void verb_status(const void *self, instant now, struct status *ret) {
   const struct authority *authority = self;
   struct agreement_summary summary = {0};
   if (authority->agreement != NULL) agreement_summarise(authority->agreement, &summary);
   memset(ret, 0, sizeof *ret);
-  enum outcome dates = authority->consensus == NULL
-                           ? OUTCOME_NO_CONSENSUS
-                           : consensus_check_dates(authority->consensus, wall_clock_date(&authority->clock, now));
   ret->role = "authority";
-  ret->ready = dates == OUTCOME_OK && !authority->split;
-  ret->cause = authority->split ? OUTCOME_DIRECTORY_SPLIT : dates;
+  ret->cause = why_not_ready(authority, now);
+  ret->ready = ret->cause == OUTCOME_OK;
   ret->stages = 2;
   ret->stage = authority->consensus == NULL ? 1 : 2;
   ret->stage_text = ret->stage == 1 ? "agreeing on the first consensus" : "serving the consensus";

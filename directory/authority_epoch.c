@@ -320,8 +320,10 @@ void epoch_run(struct authority *authority, instant now) {
 
 void epoch_written(struct authority *authority, instant now, const struct event *event) {
   bool good = event->outcome == OUTCOME_OK;
-  if (!good)
+  uint32_t bit = 1U << event->id.slot;
+  if (!good && (authority->unwritten & bit) == 0)
     trace_write(authority->config.trace, TRACE_ERROR, "authority", "a file could not be written: %s", outcome_advice(event->outcome));
+  authority->unwritten = good ? authority->unwritten & ~bit : authority->unwritten | bit;
   if (event->id.slot == WRITE_BALLOT) {
     authority->ballots_under_way--;
     if (authority->ballots_stale > 0) { /* files are written in order: it is of the serial before */

@@ -154,6 +154,7 @@ struct authority {
   struct { uint64_t epoch; uint32_t round; uint8_t hash[DIGEST_BYTES]; uint32_t write; bool waits; } own_vote;
   struct { struct consensus *consensus; struct agreement_certificate certificate; uint32_t write; bool waits; } decided; /* being written */
   bool stopping, split, running_changed, network_unsaved, looks; /* looks: agreement_is_looking */
+  uint32_t unwritten; /* a bit for each authority_write whose last file could not be written */
   uint64_t descriptors_taken, descriptors_refused, descriptors_too_busy, signatures_checked, documents_too_busy, document_bytes_served, connections_refused, probes_done, probes_failed, epochs_decided;
 };
 

@@ -205,5 +205,6 @@ void driver_status(const struct driver *driver, struct status *ret) {
   status_add_figure(ret, "driver_kept_bytes", driver->kept_bytes);
   status_add_figure(ret, "driver_unsent_bytes", driver->unsent_bytes);
   status_add_figure(ret, "driver_closed_unflushed", driver->closed_late);
+  if (driver->unwritten[0] != 0) status_add_text(ret, "file", driver->unwritten);
   if (driver->congestion[0] != 0) status_add_text(ret, "congestion_control", driver->congestion);
 }

@@ -1,4 +1,6 @@
 #include <assert.h>
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "io/driver_internal.h"
@@ -22,13 +24,23 @@ static bool hand_over(struct driver *driver, const struct effect *effect) {
   return true;
 }
 
+/* Said once until a file can be written again: it is tried for ever, and a full disk is the log's, too. */
+static void note_written(struct driver *driver, const struct effect *effect, enum outcome outcome, const struct complaint *complaint) {
+  bool was_told = driver->unwritten[0] != 0;
+  driver->unwritten[0] = 0;
+  if (outcome == OUTCOME_OK) return;
+  const char *why = strrchr(complaint->text, ':'); /* the folder is known to who asks, and its path may be long */
+  snprintf(driver->unwritten, sizeof driver->unwritten, "%.80s can't be written%.64s", effect->name, why == NULL ? "" : why);
+  if (!was_told) trace_write(log_writer_trace(driver->config.log), TRACE_ERROR, "files", "%s", complaint->text);
+}
+
 static void write_file(struct driver *driver, struct effect *effect) {
   struct event event = {.kind = EVENT_WRITTEN, .id = effect->id, .outcome = OUTCOME_FILE_FAILED};
   struct complaint complaint = {""};
   if (driver->config.folder != NULL)
     event.outcome = folder_write(driver->config.folder, effect->name, document_bytes(effect->document),
                                  document_len(effect->document), effect->secret, &complaint);
-  if (event.outcome != OUTCOME_OK) trace_write(log_writer_trace(driver->config.log), TRACE_ERROR, "files", "%s", complaint.text);
+  note_written(driver, effect, event.outcome, &complaint);
   document_release(effect->document);
   driver_post(driver, &event);
 }

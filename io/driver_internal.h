@@ -88,6 +88,7 @@ struct driver {
   instant accept_again; /* NEVER: not paused */
   bool shortage_told;
   char congestion[TCP_CONGESTION_BYTES]; /* what the newest link got */
+  char unwritten[160]; /* for the status: which file could not be written, and why; empty: the last one was */
   uint64_t received_bytes, sent_bytes, kept_bytes, unsent_bytes, closed_late;
   uint8_t *in, *out;
 };

@@ -352,7 +352,7 @@ static void verb_status(const void *self, instant now, struct status *ret) {
   static const char *const texts[] = {"making keys", "handing in the descriptor", "being tested by the authorities", "carrying traffic"};
   ret->stage_text = texts[ret->stage - 1];
   ret->ready = keeper->listed && state == OUTCOME_OK;
-  ret->cause = ret->ready ? OUTCOME_OK : state != OUTCOME_OK ? state : OUTCOME_NOT_LISTED_YET;
+  ret->cause = ret->ready ? OUTCOME_OK : keeper->keys_unwritten ? OUTCOME_FILE_FAILED : state != OUTCOME_OK ? state : OUTCOME_NOT_LISTED_YET;
   add_figures(keeper, ret);
   fetch_add_status(keeper->fetch, now, ret);
   listing_add_status(keeper, now, ret);

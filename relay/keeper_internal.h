@@ -36,7 +36,7 @@ struct keeper {
   uint64_t last_sequence;
   uint32_t shown_first, shown_last; /* serials of the network files that shards show; 0: none */
   bool listed, stopping, keys_sent, publish_due;
-  bool network_unsaved, consensus_unsaved;
+  bool network_unsaved, consensus_unsaved, keys_unwritten; /* the last: they could not be */
   bool owes_files[KEEPER_SHARDS_MAX], owes_consensus[KEEPER_SHARDS_MAX], owes_keys[KEEPER_SHARDS_MAX]; /* shards that have not got the newest yet */
   struct document *shown; /* network files for the shards; NULL: none yet */
   struct document *split; /* a proof that is not saved yet */

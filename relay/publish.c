@@ -141,11 +141,13 @@ void publish_check(struct keeper *keeper, instant now) {
 void publish_written(struct keeper *keeper, instant now, const struct event *event) {
   if (!id_equal(event->id, keeper->keys_write)) return;
   keeper->keys_write = ID_NONE;
-  if (event->outcome == OUTCOME_OK) {
+  bool was_unwritten = keeper->keys_unwritten;
+  keeper->keys_unwritten = event->outcome != OUTCOME_OK;
+  if (!keeper->keys_unwritten) {
     publish_check(keeper, now);
     return;
   }
   drop_newest(keeper->keys);
-  trace_write(keeper->config.trace, TRACE_ERROR, "keeper", "the onion keys could not be written: %s", outcome_advice(event->outcome));
+  if (!was_unwritten) trace_write(keeper->config.trace, TRACE_ERROR, "keeper", "the onion keys could not be written: %s", outcome_advice(event->outcome));
   try_again_at(keeper, instant_after(now, RETRY_AFTER));
 }

@@ -270,6 +270,13 @@ static void finish_write(struct place *place, const struct effect *write, bool g
   machine.verbs->event(machine.self, place->now, &event);
 }
 
+static enum outcome cause(const struct place *place) {
+  struct machine machine = authority_machine(place->authority);
+  struct status status;
+  machine.verbs->status(machine.self, place->now, &status);
+  return status.cause;
+}
+
 /* [AUTH-7] The next one is decided while one is being written. */
 Test(authority, of_two_consensuses_being_written_each_waits_for_its_own_write) {
   for (int good = 0; good < 2; good++) {
@@ -311,6 +318,21 @@ Test(authority, a_consensus_that_could_not_be_written_is_written_when_it_comes_a
     finish_write(&place, &write, good == 1);
     cr_expect_eq(served_epoch(&place), good == 1 ? 6 : 0);
   }
+  end(&place);
+}
+
+/* What is not on disk is not said: it takes part in nothing, and is not called ready. */
+Test(authority, who_can_not_write_is_not_ready_and_says_why) {
+  struct place place;
+  begin(&place, AGREEMENT_BALLOT_NEW);
+  epoch_keep(place.authority, make_consensus(&place, 6));
+  struct effect write = take_consensus_write(&place);
+  finish_write(&place, &write, false);
+  cr_expect_eq(cause(&place), OUTCOME_FILE_FAILED);
+  epoch_keep(place.authority, make_consensus(&place, 6));
+  write = take_consensus_write(&place);
+  finish_write(&place, &write, true);
+  cr_expect_neq(cause(&place), OUTCOME_FILE_FAILED);
   end(&place);
 }
 

@@ -2,10 +2,12 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tests/unit/io/loopback.h"
@@ -396,6 +398,37 @@ Test(driver, a_file_is_on_disk_when_the_machine_is_told) {
   cr_assert_eq(folder_read(folder, "state", 100, &document, NULL), OUTCOME_OK);
   cr_assert(document_len(document) == 3 && memcmp(document_bytes(document), "new", 3) == 0);
   document_release(document);
+  loopback_stop(&loopback);
+  folder_close(folder);
+  temporary_folder_remove(path);
+}
+
+static const char *status_text(const struct driver *driver, const char *name, struct status *status) {
+  driver_status(driver, status);
+  for (uint32_t i = 0; i < status->text_count; i++)
+    if (strcmp(status->texts[i].name, name) == 0) return status->texts[i].value;
+  return NULL;
+}
+
+/* A person who asks why a node stands still, with a full disk that the log is on, too. */
+Test(driver, a_file_that_can_not_be_written_is_in_the_status_until_one_can) {
+  struct loopback loopback;
+  struct folder *folder;
+  struct status status;
+  char path[64], obstacle[96];
+  temporary_folder(path);
+  snprintf(obstacle, sizeof obstacle, "%s/state", path);
+  cr_assert_eq(mkdir(obstacle, 0700), 0); /* no file takes a folder's place */
+  cr_assert_eq(folder_open(path, &folder, NULL), OUTCOME_OK);
+  echo_machine_init(&loopback.machine);
+  loopback_start(&loopback, CONNECTION_STREAM, folder);
+  cr_assert_null(status_text(loopback.driver, "file", &status));
+  echo_machine_put(&loopback.machine, (struct effect){.kind = EFFECT_WRITE_FILE, .name = "state", .document = document_new("new", 3)});
+  LOOPBACK_UNTIL(&loopback, status_text(loopback.driver, "file", &status) != NULL);
+  cr_assert_not_null(strstr(status_text(loopback.driver, "file", &status), "state can't be written: "));
+  cr_assert_eq(rmdir(obstacle), 0);
+  echo_machine_put(&loopback.machine, (struct effect){.kind = EFFECT_WRITE_FILE, .name = "state", .document = document_new("new", 3)});
+  LOOPBACK_UNTIL(&loopback, status_text(loopback.driver, "file", &status) == NULL);
   loopback_stop(&loopback);
   folder_close(folder);
   temporary_folder_remove(path);

@@ -328,6 +328,13 @@ Test(keeper, a_key_is_used_only_after_it_is_on_disk) {
   bench_free(bench);
 }
 
+static enum outcome cause(struct bench *bench) {
+  struct machine machine = keeper_machine(bench->keeper);
+  struct status status;
+  machine.verbs->status(machine.self, bench->now, &status);
+  return status.cause;
+}
+
 Test(keeper, a_key_that_could_not_be_written_is_never_used) {
   struct bench *bench = bench_new(NULL, false);
   tell_clock(bench);
@@ -336,11 +343,13 @@ Test(keeper, a_key_that_could_not_be_written_is_never_used) {
     cr_assert_eq(bench->key_writes, i);
     tell_written(bench, OUTCOME_FILE_FAILED);
     cr_assert_eq(bench->keys_sent[0] + bench->descriptor_writes, 0);
+    cr_assert_eq(cause(bench), OUTCOME_FILE_FAILED, "the person is told what it waits for");
     wait_for(bench, 10 * SECONDS);
   }
   cr_assert_eq(bench->key_writes, 4, "it is tried again");
   cr_assert_eq(bench->written.count, 1, "without those that were lost");
   tell_written(bench, OUTCOME_OK);
+  cr_assert_neq(cause(bench), OUTCOME_FILE_FAILED);
   cr_assert_eq(bench->keys_sent[0], 1);
   cr_assert_neq(memcmp(bench->sent.keys[0].secret, lost.secret, X25519_BYTES), 0);
   bench_free(bench);
