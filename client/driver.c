@@ -48,6 +48,7 @@ static enum outcome read_state(struct program_of_client *program, struct complai
   uint32_t line;
   enum outcome outcome = folder_read(program->launch.folder, STATE_FILE, SAVED_STATE_MAX_BYTES, &program->state, complaint);
   if (outcome == OUTCOME_NOT_FOUND) {
+    complaint_withdraw(complaint);
     program->state = NULL;
     return OUTCOME_OK;
   }

@@ -34,7 +34,7 @@ static enum outcome run(int argc, char **argv, struct complaint *complaint) {
   struct client_settings settings = {.network_path = values[RUN_NETWORK].text, .data_path = values[RUN_DATA].text,
                                      .isolate_destinations = values[RUN_ISOLATE].is_given, .memory_mb = (uint32_t)values[RUN_MEMORY].number,
                                      .log_level = (enum trace_level)values[RUN_LOG].number};
-  outcome = command_line_address("socks", values[RUN_SOCKS].text, &settings.socks, complaint);
+  outcome = command_line_place("socks", values[RUN_SOCKS].text, &settings.socks, complaint);
   if (outcome == OUTCOME_OK) outcome = command_line_backend(values[RUN_AEAD].text, &settings.backend, complaint);
   return outcome == OUTCOME_OK ? client_run(&settings, complaint) : outcome;
 }

@@ -9,7 +9,7 @@ static const struct argument TABLE[OPTIONS] = {
     [ADDRESS] = {"address", ARGUMENT_TEXT, "IP", "where it listens; otherwise where the network file says that others find it. Behind a router this machine's own; 0.0.0.0 or [::] for all of it"},
     [PORT] = {"port", ARGUMENT_NUMBER, "PORT", "the TCP port it listens on; otherwise as the network file says", .least = 1, .most = 65535},
     [MEMORY] = {"memory", ARGUMENT_NUMBER, "MB", "at most so much for what others make it hold", .otherwise = "512", .least = 16, .most = 1048576},
-    [AEAD] = {"aead", ARGUMENT_TEXT, "NAME", "libsodium or libcrypto; otherwise the faster"},
+    [AEAD] = {"aead", ARGUMENT_TEXT, "NAME", "libsodium, libcrypto or ipsec-mb; otherwise the fastest"},
     [LOG] = {"log", ARGUMENT_CHOICE, "LEVEL", "what is logged, to standard error", .otherwise = "notice", .choices = COMMAND_LINE_LOG_LEVELS},
     [FORGET] = {"forget-ballot", ARGUMENT_FLAG, NULL, "lets it speak again where too many authorities lost their records at once; says what that risks, and ends"},
 };

@@ -33,10 +33,16 @@ enum outcome command_line_address(const char *option, const char *text, struct a
   return OUTCOME_BAD_SETTING;
 }
 
+enum outcome command_line_place(const char *option, const char *text, struct address *ret, struct complaint *complaint) {
+  if (address_parse(text, strlen(text), ret) && ret->port != 0) return OUTCOME_OK;
+  complain(complaint, "--%s can't be \"%s\"; it is an IP address and a port, such as 127.0.0.1:9150 or [::1]:9150.", option, text);
+  return OUTCOME_BAD_SETTING;
+}
+
 enum outcome command_line_backend(const char *text, enum aead_backend *ret, struct complaint *complaint) {
   *ret = aead_best_backend();
   if (text == NULL || aead_backend_from_name(text, ret)) return OUTCOME_OK;
-  complain(complaint, "--aead can't be \"%s\"; it is libsodium, or libcrypto where this program was built with it.", text);
+  complain(complaint, "--aead can't be \"%s\"; it is libsodium, or libcrypto or ipsec-mb where this program was built with it.", text);
   return OUTCOME_BAD_SETTING;
 }
 

@@ -17,6 +17,8 @@ enum outcome command_line_parse(const struct arguments *, int argc, char *const 
 bool command_line_shows_version(int argc, char *const *argv, const char *program);
 /* IP:PORT, or with a port of its own an IP alone (port 0). BAD_SETTING names the option. */
 enum outcome command_line_address(const char *option, const char *text, struct address *ret, struct complaint *);
+/* The same where the port must be given. */
+enum outcome command_line_place(const char *option, const char *text, struct address *ret, struct complaint *);
 /* For --aead; NULL: the fastest. BAD_SETTING: unknown, or not in this build. */
 enum outcome command_line_backend(const char *text, enum aead_backend *ret, struct complaint *);
 /* For --log. */

@@ -3,6 +3,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+void complaint_withdraw(struct complaint *complaint) {
+  if (complaint != NULL) complaint->text[0] = 0;
+}
+
 void complain(struct complaint *complaint, const char *format, ...) {
   if (complaint == NULL) return;
   va_list arguments;

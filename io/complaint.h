@@ -9,6 +9,8 @@ enum { COMPLAINT_BYTES = 512 };
 
 struct complaint { char text[COMPLAINT_BYTES]; };
 
+/* What was complained of is no trouble after all: else it would be said of whatever fails next. */
+void complaint_withdraw(struct complaint *);
 /* NULL: nobody wants to know. Longer sentences are cut. */
 __attribute__((format(printf, 2, 3))) void complain(struct complaint *, const char *format, ...);
 

@@ -7,12 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "io/loop.h"
 
-enum { ANSWER_MAX_BYTES = 256 * 1024 };
+enum { ANSWER_MAX_BYTES = 256 * 1024, CONNECT_WAIT_S = 5 };
 
 struct control_client { int fd; size_t len; char in[ANSWER_MAX_BYTES]; };
 
@@ -23,6 +24,8 @@ enum outcome control_client_open(const char *folder, struct control_client **ret
   *ret = client;
   client->len = 0;
   client->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const struct timeval wait = {.tv_sec = CONNECT_WAIT_S}; /* where others fill the node's line, or it has stopped taking anybody */
+  if (client->fd >= 0) (void)setsockopt(client->fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait);
   int place = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
   snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/control", place);
   bool is_open = client->fd >= 0 && place >= 0 && connect(client->fd, (struct sockaddr *)&address, sizeof address) == 0;
@@ -30,6 +33,10 @@ enum outcome control_client_open(const char *folder, struct control_client **ret
   if (place >= 0) close(place);
   if (is_open) return OUTCOME_OK;
   control_client_close(client);
+  if (error == EAGAIN) {
+    complain(complaint, "The node in %s is being asked by too many at once, or hangs.", folder);
+    return OUTCOME_TOO_BUSY;
+  }
   complain(complaint, "No node answers in %s: %s.", folder, strerror(error));
   return error == EACCES || error == EPERM ? OUTCOME_FILE_FAILED : OUTCOME_NOT_RUNNING;
 }

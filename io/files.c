@@ -103,7 +103,7 @@ static enum outcome read_document(int fd, size_t most, struct document **ret) {
   struct stat stat;
   if (fstat(fd, &stat) != 0) return OUTCOME_FILE_FAILED;
   if (!S_ISREG(stat.st_mode)) {
-    errno = EINVAL;
+    errno = S_ISDIR(stat.st_mode) ? EISDIR : EINVAL;
     return OUTCOME_FILE_FAILED;
   }
   if ((uint64_t)stat.st_size > most) return OUTCOME_TOO_LARGE;

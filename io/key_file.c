@@ -94,6 +94,7 @@ enum outcome key_ring_open(const struct folder *folder, uint32_t wanted, struct 
     if ((wanted & 1U << i) == 0) continue;
     outcome = read_key(folder, purpose, &ring.keys[i], complaint);
     if (outcome != OUTCOME_NOT_FOUND || random == NULL) continue;
+    complaint_withdraw(complaint);
     outcome = make_key(folder, purpose, random, &ring.keys[i], complaint);
     made |= 1U << i;
   }

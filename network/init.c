@@ -6,7 +6,7 @@
 
 #include "io/key_file.h"
 
-enum { PATH_BYTES = 4096 };
+enum { PATH_BYTES = 4096, NETWORK_NAME_MAX = sizeof ((struct network_file *)NULL)->name - 1 };
 
 void init_wish_authorities(struct init_wishes *wishes, uint32_t count, const struct address *first) {
   wishes->authority_count = count < LIMIT_AUTHORITIES ? count : LIMIT_AUTHORITIES;
@@ -116,6 +116,10 @@ static enum outcome check_new(const struct folder *folder, const struct init_wis
   }
   if (wishes->authority_count == 0) {
     complain(complaint, "A network needs at least one authority.");
+    return OUTCOME_BAD_SETTING;
+  }
+  if (strlen(wishes->name) > NETWORK_NAME_MAX) {
+    complain(complaint, "The name `%.80s` has more than %d characters.", wishes->name, NETWORK_NAME_MAX);
     return OUTCOME_BAD_SETTING;
   }
   for (uint32_t i = 0; i < wishes->authority_count; i++)

@@ -106,7 +106,7 @@ static const struct argument UP_TABLE[UP_OPTIONS] = {
     [UP_PRODUCTION] = {"production", ARGUMENT_FLAG, NULL, "a new network is no lab: hours instead of seconds"},
     [UP_ADDRESSES] = {"addresses", ARGUMENT_TEXT, "FILE", "lines `NAME IP`: where each node listens; otherwise 127.0.0.1"},
     [UP_EXEC] = {"exec", ARGUMENT_TEXT, "PREFIX", "starts each node behind this command, {name} being the node's name: `ip netns exec {name}`"},
-    [UP_SHARDS] = {"shards", ARGUMENT_TEXT, "N", "threads of each relay that carry cells", .otherwise = "1"},
+    [UP_SHARDS] = {"shards", ARGUMENT_NUMBER, "N", "threads of each relay that carry cells", .otherwise = "1", .least = 1, .most = LIMIT_SHARDS_MOST},
     [UP_MEMORY] = {"memory", ARGUMENT_NUMBER, "MB", "at most so much for what others make each relay hold; otherwise the relays share a quarter of the machine's", .least = LIMIT_MEMORY_LEAST_MB, .most = LIMIT_MEMORY_MOST_MB},
     [UP_AEAD] = {"aead", ARGUMENT_TEXT, "NAME", "libsodium, libcrypto or ipsec-mb; otherwise the fastest"},
     [UP_LOG] = {"log", ARGUMENT_CHOICE, "LEVEL", "what the nodes log, to DIR/NAME/log", .otherwise = "notice", .choices = COMMAND_LINE_LOG_LEVELS},
@@ -124,7 +124,9 @@ static enum outcome run_up(int argc, char **argv, struct complaint *complaint) {
                              .port_base = (uint16_t)values[UP_PORT].number, .addresses_path = values[UP_ADDRESSES].text,
                              .exec_prefix = values[UP_EXEC].text, .shards = values[UP_SHARDS].text, .aead = values[UP_AEAD].text,
                              .log_level = values[UP_LOG].text, .no_wait = values[UP_NO_WAIT].is_given};
-  outcome = command_line_address("socks", values[UP_SOCKS].text, &wishes.socks, complaint);
+  enum aead_backend backend;
+  outcome = command_line_place("socks", values[UP_SOCKS].text, &wishes.socks, complaint);
+  if (outcome == OUTCOME_OK) outcome = command_line_backend(values[UP_AEAD].text, &backend, complaint); /* the nodes choose; a name that none knows is said at once */
   char memory[16];
   if (values[UP_MEMORY].is_given) snprintf(memory, sizeof memory, "%u", (unsigned)values[UP_MEMORY].number);
   else snprintf(memory, sizeof memory, "%u", machine_size_relay_memory_mb(machine_size_memory_mb(), wishes.relays + wishes.exits)); /* [LIMIT-9] */

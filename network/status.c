@@ -78,7 +78,9 @@ static enum outcome wait_for(const char *folder, const struct process *client, i
       return state.cause;
     }
     interrupt_wait(interrupt, -1, false, LOOK_EVERY_MS);
-    if (interrupt_came(interrupt)) return OUTCOME_SHUTTING_DOWN;
+    if (!interrupt_came(interrupt)) continue;
+    complain(complaint, "The waiting was interrupted; %s was not ready.", client->name);
+    return OUTCOME_SHUTTING_DOWN;
   }
 }
 

@@ -64,6 +64,7 @@ static enum outcome have_network(struct up_run *run) {
   snprintf(path, sizeof path, "%s/%s", run->wishes->folder, NETWORK_FILE);
   enum outcome outcome = init_read_network(path, &run->network, run->complaint);
   if (outcome == OUTCOME_NOT_FOUND) {
+    complaint_withdraw(run->complaint);
     struct init_wishes init = run->wishes->init;
     outcome = place_authorities(run, &init);
     if (outcome != OUTCOME_OK) return outcome;
@@ -75,6 +76,10 @@ static enum outcome have_network(struct up_run *run) {
   if (run->wishes->authorities != 0 && run->wishes->authorities != run->network.authority_count) {
     complain(run->complaint, "%s has %u authorities, not %u: leave --authorities out, or choose a new folder.", path,
              run->network.authority_count, run->wishes->authorities);
+    return OUTCOME_BAD_SETTING;
+  }
+  if (run->wishes->init.is_production && run->network.is_lab) {
+    complain(run->complaint, "%s is a lab's, and stays one: leave --production out, or choose a new folder.", path);
     return OUTCOME_BAD_SETTING;
   }
   progress_done(&run->progress, "the network `%s` of %s", run->network.name, path);
@@ -146,6 +151,20 @@ static uint32_t count_ready(struct up_run *run, const struct stage *stage, uint3
   return ready;
 }
 
+/* The first of all that is not ready now: an authority that was, and can't write any more, keeps relays from being listed. */
+static enum outcome complain_late(const struct up_run *run) {
+  for (uint32_t i = 0; i < run->nodes.count; i++) {
+    const char *name = run->nodes.nodes[i].name;
+    struct node_state state;
+    node_state_ask(run->wishes->folder, name, &state);
+    if (state.ready) continue;
+    complain(run->complaint, "%s is not ready after %d s: %s Its log: %s/%s/%s", name, UP_WAIT_MS / 1000, outcome_text(state.cause), run->wishes->folder, name,
+             PROCESS_LOG_FILE);
+    return state.cause;
+  }
+  return OUTCOME_TIMED_OUT;
+}
+
 static enum outcome wait_for_stage(struct up_run *run, const struct stage *stage, instant until) {
   for (;;) {
     struct node_state waits;
@@ -158,11 +177,7 @@ static enum outcome wait_for_stage(struct up_run *run, const struct stage *stage
     progress_show(&run->progress, "%s: %u of %u (%s: %s)", stage->text, ready, of, name, waits.answers ? waits.stage_text : "starting");
     enum outcome outcome = failure_find_ended(&run->processes, run->wishes->folder, run->complaint);
     if (outcome != OUTCOME_OK) return outcome;
-    if (loop_now() >= until) {
-      complain(run->complaint, "%s is not ready after %d s: %s. Its log: %s/%s/%s", name, UP_WAIT_MS / 1000, outcome_text(waits.cause),
-               run->wishes->folder, name, PROCESS_LOG_FILE);
-      return waits.cause;
-    }
+    if (loop_now() >= until) return complain_late(run);
     interrupt_wait(run->interrupt, -1, false, LOOK_EVERY_MS);
     if (interrupt_came(run->interrupt)) return OUTCOME_SHUTTING_DOWN;
   }
@@ -229,6 +244,7 @@ static enum outcome run_all(struct up_run *run) {
   if (outcome == OUTCOME_OK) progress_done(&run->progress, "started %u processes", run->processes.count);
   if (outcome == OUTCOME_OK && !run->wishes->no_wait) outcome = wait_for_traffic(run);
   progress_stop(&run->progress);
+  if (outcome == OUTCOME_SHUTTING_DOWN) complain(run->complaint, "It was interrupted. To start it again: tunic-network up %s", run->wishes->folder);
   if (outcome == OUTCOME_OK) tell_how_to_go_on(run);
   else stop_what_was_started(run);
   return outcome;

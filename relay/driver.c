@@ -125,6 +125,18 @@ static enum outcome open_keys(struct relay *relay, uint32_t *ret_made, struct co
   return outcome == OUTCOME_OK ? check_certificate(relay, launch_date(), complaint) : outcome;
 }
 
+/* [KEYFILE-3] An authority's folder is easily given by mistake. */
+static enum outcome check_identity(const struct relay *relay, struct complaint *complaint) {
+  const struct network_file *network = network_chain_newest(relay->networks);
+  for (uint32_t i = 0; i < network->authority_count; i++) {
+    if (memcmp(network->authorities[i].identity, relay->self.identity, IDENTITY_BYTES) != 0) continue;
+    complain(complaint, "%s is the folder of the authority %s: a relay has a folder and keys of its own. Give another with --data.", relay->settings->data_path,
+             network->authorities[i].name);
+    return OUTCOME_BAD_SETTING;
+  }
+  return OUTCOME_OK;
+}
+
 static enum outcome read_keys(struct relay *relay, struct complaint *complaint) {
   uint32_t made;
   char identity[2 * IDENTITY_BYTES + 1];
@@ -132,6 +144,8 @@ static enum outcome read_keys(struct relay *relay, struct complaint *complaint) 
   if (outcome != OUTCOME_OK) return outcome;
   if (relay->is_offline) memcpy(relay->self.identity, relay->certificate.identity, IDENTITY_BYTES);
   else key_ring_public(&relay->keys, KEY_IDENTITY, relay->self.identity);
+  outcome = check_identity(relay, complaint);
+  if (outcome != OUTCOME_OK) return outcome;
   key_ring_public(&relay->keys, KEY_LINK, relay->self.link_public);
   relay->self.link_secret = relay->keys.keys[KEY_LINK];
   memcpy(relay->self.network, network_chain_newest(relay->networks)->id, sizeof relay->self.network);
@@ -162,6 +176,7 @@ static enum outcome read_onion_keys(struct relay *relay, struct complaint *compl
   if (outcome == OUTCOME_BAD_DOCUMENT)
     complain(complaint, "%s/%s is damaged. Remove it: new onion keys are made.", folder_path(relay->launch.folder), KEEPER_ONION_KEYS_FILE);
   if (outcome != OUTCOME_NOT_FOUND) return outcome;
+  complaint_withdraw(complaint);
   relay->onion_keys->count = 0;
   return OUTCOME_OK;
 }

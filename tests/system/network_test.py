@@ -348,8 +348,8 @@ def an_interrupted_up_stops_what_it_started():
         code, said = run("tunic-network", "wait", net.folder, "--timeout", 2)
         assert code == 56 and "not-enough-relays" in said, (code, said)
         up.terminate()
-        said = up.communicate(timeout=10)[1]
-        assert up.returncode == 40, (up.returncode, said)
+        said = up.communicate(timeout=10)[1].decode()
+        assert up.returncode == 40 and "interrupted" in said and "can't be read" not in said, (up.returncode, said)
         assert not any(is_running(pid) for pid in started.values())
     finally:
         up.kill()
@@ -415,7 +415,32 @@ def places_where_a_relay_cannot_be_are_named():
         shutil.rmtree(folder)
 
 
-ALONE = (every_program_explains_itself, places_where_a_relay_cannot_be_are_named, init_never_overwrites, an_interrupted_up_stops_what_it_started,
+def wishes_that_cannot_be_are_refused_before_anything_starts():
+    folder = tempfile.mkdtemp(prefix="tunic-test-")
+    try:
+        net = os.path.join(folder, "net")
+        assert run("tunic-network", "init", net)[0] == 0
+        network = os.path.join(net, "network")
+        for socks in ("127.0.0.1", "127.0.0.1:0"):
+            code, said = run("tunic-network", "up", net, "--socks", socks)
+            assert code == 66 and f'"{socks}"' in said and "port" in said, (code, said)
+            code, said = run("tunic", "run", "--network", network, "--data", os.path.join(folder, "c"), "--socks", socks, timeout=20)
+            assert code == 66 and f'"{socks}"' in said, (code, said)
+        for option, value in (("--aead", "rot13"), ("--shards", "0"), ("--production", None)):
+            code, said = run("tunic-network", "up", net, option, *[value] * (value is not None))
+            assert code == 66 and option in said and "last words" not in said, (code, said)
+        code, said = run("tunic-network", "init", os.path.join(folder, "long"), "--name", "x" * 64)
+        assert code == 66 and "63" in said and not os.path.exists(os.path.join(folder, "long", "network")), (code, said)
+        code, said = run("tunic-relay", "--network", network, "--data", os.path.join(net, "a1"), "--address", "127.0.0.1", "--port", 9001, timeout=20)
+        assert code == 66 and "authority a1" in said, (code, said)
+        code, said = run("tunic", "run", "--network", net, "--data", os.path.join(folder, "c"), timeout=20)
+        assert code == 67 and "directory" in said, (code, said)
+        assert not os.path.exists(os.path.join(net, "pids"))
+    finally:
+        shutil.rmtree(folder)
+
+
+ALONE = (every_program_explains_itself, wishes_that_cannot_be_are_refused_before_anything_starts, places_where_a_relay_cannot_be_are_named, init_never_overwrites, an_interrupted_up_stops_what_it_started,
          four_authorities_come_up_and_a_killed_up_leaves_all_to_down)
 
 
