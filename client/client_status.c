@@ -1,6 +1,7 @@
 #include "client/client_internal.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 enum stage { STAGE_CONSENSUS = 1, STAGE_GUARD, STAGE_CIRCUIT, STAGE_READY };
 
@@ -75,7 +76,8 @@ void client_status(const struct client *client, instant now, struct status *ret)
   if (client->last_path[0] != '\0') status_add_text(ret, "path", client->last_path);
   if (client->clock_off != 0) {
     char text[80];
-    snprintf(text, sizeof text, "%s: %lld s ahead of the guard's clock", outcome_name(OUTCOME_CLOCK_WRONG), (long long)(client->clock_off / 1000));
+    snprintf(text, sizeof text, "%s: %lld s %s the guard's clock", outcome_name(OUTCOME_CLOCK_WRONG), (long long)llabs(client->clock_off / 1000),
+             client->clock_off > 0 ? "ahead of" : "behind");
     status_add_text(ret, "warning", text);
   }
   if (consensus != NULL) status_add_expiry(ret, "consensus", consensus_header(consensus)->valid_until);

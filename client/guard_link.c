@@ -113,7 +113,8 @@ static void note_time(struct client *client, instant now, struct date theirs) {
     client->clock_off = 0;
     return;
   }
-  trace_write(client->config.trace, TRACE_WARNING, "clock", "this machine's clock is %lld s ahead of the guard's", (long long)(client->clock_off / 1000));
+  trace_write(client->config.trace, TRACE_WARNING, "clock", "this machine's clock is %lld s %s the guard's",
+              (long long)llabs(client->clock_off / 1000), client->clock_off > 0 ? "ahead of" : "behind");
 }
 
 /* A client serves no documents; what it asked for on this link is the fetch's. */

@@ -38,7 +38,7 @@ static enum outcome read_network(struct program_of_authority *program, struct co
   document_release(stored);
   if (program->networks != NULL) return OUTCOME_OK;
   if (line > 0) complain(complaint, "%s is no network file (line %u): %s", path, line, outcome_text(outcome));
-  else complain(complaint, "%s does not go with the network file in %s: %s", path, program->settings->data_path, outcome_text(outcome));
+  else complain(complaint, "%s can't be used with what is in %s: %s", path, program->settings->data_path, outcome_text(outcome));
   return outcome;
 }
 

@@ -215,7 +215,7 @@ static void server_note(void *context, bool readable, bool writable) {
 static bool listen_at(struct control_socket *server) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/control", folder_descriptor(server->folder));
-  unlinkat(folder_descriptor(server->folder), "control", 0);
+  if (unlinkat(folder_descriptor(server->folder), "control", 0) != 0 && errno != ENOENT) return false;
   server->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   return server->fd >= 0 && bind(server->fd, (struct sockaddr *)&address, sizeof address) == 0 &&
          fchmodat(folder_descriptor(server->folder), "control", 0600, 0) == 0 && listen(server->fd, CONTROL_CLIENTS_MAX) == 0;

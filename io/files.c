@@ -103,7 +103,7 @@ static enum outcome read_document(int fd, size_t most, struct document **ret) {
   struct stat stat;
   if (fstat(fd, &stat) != 0) return OUTCOME_FILE_FAILED;
   if (!S_ISREG(stat.st_mode)) {
-    errno = S_ISDIR(stat.st_mode) ? EISDIR : EINVAL;
+    errno = S_ISDIR(stat.st_mode) ? EISDIR : 0;
     return OUTCOME_FILE_FAILED;
   }
   if ((uint64_t)stat.st_size > most) return OUTCOME_TOO_LARGE;
@@ -124,7 +124,7 @@ static enum outcome read_at(int folder, const char *path, const char *shown_fold
   if (fd < 0) outcome = errno == ENOENT ? OUTCOME_NOT_FOUND : OUTCOME_FILE_FAILED;
   else outcome = read_document(fd, most, ret);
   if (outcome == OUTCOME_TOO_LARGE) complain(complaint, "The file %s%s has more than %zu bytes.", shown_folder, path, most);
-  else if (outcome != OUTCOME_OK) complain(complaint, "The file %s%s can't be read: %s.", shown_folder, path, strerror(errno));
+  else if (outcome != OUTCOME_OK) complain(complaint, "The file %s%s can't be read: %s.", shown_folder, path, errno == 0 ? "it is not a plain file" : strerror(errno));
   if (fd >= 0) close(fd);
   return outcome;
 }
@@ -172,7 +172,8 @@ enum outcome folder_read_secret(const struct folder *folder, const char *name, u
   int fd = openat(folder->fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
   if (fd < 0) {
     enum outcome outcome = errno == ENOENT ? OUTCOME_NOT_FOUND : OUTCOME_FILE_FAILED;
-    complain(complaint, "The secret %s can't be read: %s.", path, strerror(errno));
+    if (errno == ELOOP) complain(complaint, "%s is not a plain file.", path); /* a link may lead where others write */
+    else complain(complaint, "The secret %s can't be read: %s.", path, strerror(errno));
     return outcome;
   }
   enum outcome outcome = read_secret(fd, ret_bytes, len, path, complaint);

@@ -95,7 +95,8 @@ static enum outcome start_listening(struct launch *launch, struct driver *driver
   address_format(listen, text);
   enum outcome outcome = driver_listen(driver, listen, kind, &bound);
   if (outcome == OUTCOME_PORT_TAKEN) complain(complaint, "Another program listens on %s.", text);
-  else if (outcome != OUTCOME_OK) complain_listen(launch, text, complaint);
+  else if (outcome == OUTCOME_SYSTEM_FAILED) complain_listen(launch, text, complaint);
+  else if (outcome != OUTCOME_OK) complain(complaint, "%s can't listen on %s: %s", launch->program, text, outcome_text(outcome));
   if (outcome != OUTCOME_OK) return outcome;
   address_format(&bound, text);
   trace_write(launch->trace, TRACE_NOTICE, "start", "%s listens on %s", launch->program, text);

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PATH_BYTES = 4096, LAST_BYTES = 1024, WORDS_BYTES = 400 };
+enum { PATH_BYTES = 4096, LAST_BYTES = 1024, WORDS_BYTES = 400, OUTCOME_BYTES = 64 };
 
 /* Exit codes are told apart by outcome; what no outcome has is the system's own (killed, not found). */
 static enum outcome outcome_of_exit(int code) {
@@ -30,10 +30,14 @@ static void read_last_words(const char *path, char ret_words[WORDS_BYTES + 1]) {
   }
 }
 
+/* Its outcome's name, which stands behind our own words too, is cut off. */
 static void complain_ended(const struct process *process, int code, const char *folder, struct complaint *complaint) {
-  char path[PATH_BYTES], words[WORDS_BYTES + 1];
+  char path[PATH_BYTES], words[WORDS_BYTES + 1], name[OUTCOME_BYTES];
   snprintf(path, sizeof path, "%s/%s/%s", folder, process->name, PROCESS_LOG_FILE);
   read_last_words(path, words);
+  int name_len = snprintf(name, sizeof name, " (%s)", outcome_name(outcome_of_exit(code)));
+  size_t len = strlen(words);
+  if (len > (size_t)name_len && strcmp(words + len - name_len, name) == 0) words[len - name_len] = 0;
   if (words[0] != 0) complain(complaint, "%s ended with %d. Its last words in %s: %s", process->name, code, path, words);
   else complain(complaint, "%s ended with %d, and nothing is in %s: is the disk full?", process->name, code, path);
 }

@@ -66,13 +66,15 @@ static bool find_owner(uint16_t port, char ret_owner[OWNER_BYTES]) {
 
 static void complain_about(const struct node *node, enum outcome outcome, struct complaint *complaint) {
   char address[ADDRESS_TEXT_BYTES], owner[OWNER_BYTES] = "another program";
-  const char *what = node->role == NODE_CLIENT ? "--socks" : node->role == NODE_AUTHORITY ? "another folder with --port-base" : "--port-base";
+  const char *what = node->role == NODE_CLIENT ? "--socks" : node->role == NODE_AUTHORITY ? "--port-base in a new folder" : "--port-base";
   address_format(&node->address, address);
   if (outcome == OUTCOME_PORT_TAKEN) {
     find_owner(node->address.port, owner);
     complain(complaint, "%s can't listen on %s: %s does. Stop that, or choose other ports with %s.", node->name, address, owner, what);
+  } else if (outcome == OUTCOME_SYSTEM_FAILED) {
+    complain(complaint, "%s can't listen on %s: it is no address of this machine, or the port needs an administrator. Choose another with %s.", node->name, address, what);
   } else {
-    complain(complaint, "%s can't listen on %s: it is no address of this machine, or the port needs an administrator.", node->name, address);
+    complain(complaint, "%s can't listen on %s: %s", node->name, address, outcome_text(outcome));
   }
 }
 

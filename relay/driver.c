@@ -63,7 +63,7 @@ static enum outcome read_networks(struct relay *relay, struct complaint *complai
   document_release(stored);
   if (relay->networks != NULL) return OUTCOME_OK;
   if (line > 0) complain(complaint, "%s is no network file (line %u): %s", path, line, outcome_text(outcome));
-  else complain(complaint, "%s does not go with the network file in %s: %s", path, relay->settings->data_path, outcome_text(outcome));
+  else complain(complaint, "%s can't be used with what is in %s: %s", path, relay->settings->data_path, outcome_text(outcome));
   return outcome;
 }
 

@@ -63,20 +63,25 @@ Test(client_life, says_how_far_it_is) {
   small_network_wipe(&network);
 }
 
-Test(client_life, a_wrong_clock_is_a_hint) {
+static void expect_clock_hint(int64_t skew_ms, const char *direction) {
   struct status status;
   begin("clock", (struct small_options){0});
-  sim_set_clock_skew(network.client_host, 95 * 1000);
+  sim_set_clock_skew(network.client_host, skew_ms);
   sim_cut_connections(network.client_host, NULL);
   cr_assert(small_network_wait_ready(&network));
   small_network_status(&network, &status);
   cr_assert_eq(status.text_count, 2);
   cr_expect_str_eq(status.texts[1].name, "warning");
-  cr_expect(strncmp(status.texts[1].value, "clock-wrong", 11) == 0);
+  cr_expect(strncmp(status.texts[1].value, "clock-wrong: 9", 14) == 0 && strstr(status.texts[1].value, direction) != NULL, "%s", status.texts[1].value);
   uint32_t index = small_network_fetch(&network, NULL, "web", 1000, true, 0);
   cr_expect(small_network_wait_fetches(&network, 60));
   expect_whole(index);
   small_network_wipe(&network);
+}
+
+Test(client_life, a_wrong_clock_is_a_hint) {
+  expect_clock_hint(95 * 1000, " s ahead of the guard's clock");
+  expect_clock_hint(-95 * 1000, " s behind the guard's clock");
 }
 
 Test(client_life, keeps_its_guards_over_a_restart) {

@@ -176,6 +176,26 @@ Test(control, stop_is_acknowledged) {
   node_end(&node);
 }
 
+/* As the old one in a folder that only others may write: binding would speak of an address in use. */
+Test(control, what_can_not_be_cleared_away_is_the_cause_that_is_named) {
+  struct folder *folder;
+  struct control_socket *control;
+  struct complaint complaint = {""};
+  struct control_host host = {0};
+  char path[64], obstacle[96];
+  struct loop *loop = loop_new();
+  temporary_folder(path);
+  snprintf(obstacle, sizeof obstacle, "%s/control", path);
+  cr_assert_eq(mkdir(obstacle, 0700), 0);
+  cr_assert_eq(folder_open(path, &folder, NULL), OUTCOME_OK);
+  cr_expect_eq(control_socket_open(loop, folder, &host, &control, &complaint), OUTCOME_FILE_FAILED);
+  cr_expect(strstr(complaint.text, "Is a directory") != NULL, "%s", complaint.text);
+  cr_assert_eq(rmdir(obstacle), 0);
+  folder_close(folder);
+  loop_free(loop);
+  temporary_folder_remove(path);
+}
+
 Test(control, without_a_node_nobody_is_running) {
   struct control_client *client;
   struct complaint complaint;

@@ -97,6 +97,24 @@ Test(files, a_secret_that_others_may_read_is_refused) {
   leave(&place);
 }
 
+/* People link secrets to other places: "too many levels of symbolic links" would tell them nothing. */
+Test(files, what_is_no_plain_file_is_named_so) {
+  struct place place;
+  struct document *document;
+  uint8_t secret[3];
+  enter(&place);
+  cr_assert_eq(symlinkat("/dev/null", folder_descriptor(place.folder), "link"), 0);
+  cr_assert_eq(mkfifoat(folder_descriptor(place.folder), "pipe", 0600), 0);
+  static const char *const NAMES[] = {"link", "pipe"};
+  for (size_t i = 0; i < 2; i++) {
+    cr_expect_eq(folder_read_secret(place.folder, NAMES[i], secret, sizeof secret, &place.complaint), OUTCOME_FILE_FAILED);
+    cr_expect(strstr(place.complaint.text, "not a plain file") != NULL, "%s", place.complaint.text);
+    cr_expect_eq(folder_read(place.folder, NAMES[i], 100, &document, &place.complaint), OUTCOME_FILE_FAILED);
+    cr_expect(strstr(place.complaint.text, "not a plain file") != NULL, "%s", place.complaint.text);
+  }
+  leave(&place);
+}
+
 Test(files, a_secret_is_never_open_to_others_though_a_crash_left_its_new_name_open) {
   struct place place;
   enter(&place);

@@ -161,7 +161,7 @@ Test(process, how_it_ended_is_told_once) {
 /* How `up` explains a node that ended: by the line that names the cause, not by the advice under it. */
 Test(process, the_last_words_name_the_cause) {
   struct { const char *script, *words; } cases[] = {
-      {"echo first; echo 'tunic: the cause'; echo '       the advice'; exit 66", ": tunic: the cause"},
+      {"echo first; echo 'tunic: the cause (bad-setting)'; echo '       the advice'; exit 66", ": tunic: the cause"},
       {"exit 66", "is the disk full?"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
