@@ -38,9 +38,13 @@ void launch_end(struct launch *launch) {
 
 enum outcome launch_check_split(const struct launch *launch, const char *file, struct complaint *complaint) {
   struct document *proof;
-  enum outcome outcome = folder_read(launch->folder, file, 1, &proof, NULL);
-  if (outcome == OUTCOME_NOT_FOUND) return OUTCOME_OK;
+  enum outcome outcome = folder_read(launch->folder, file, 1, &proof, complaint);
+  if (outcome == OUTCOME_NOT_FOUND) {
+    complaint_withdraw(complaint);
+    return OUTCOME_OK;
+  }
   if (outcome == OUTCOME_OK) document_release(proof);
+  else if (outcome != OUTCOME_TOO_LARGE) return outcome; /* a shortage of descriptors is no attack */
   complain(complaint, "%s/%s holds two documents that contradict each other. Show it to the network's people. When they have said which network file "
                       "is right, remove it and the files network and consensus beside it, and start with that network file.", folder_path(launch->folder), file);
   return OUTCOME_DIRECTORY_SPLIT;
