@@ -35,10 +35,17 @@ trap 'exit 143' TERM HUP
 [ ! -e "$folder/pids" ] || "$network" down "$folder" 9>&- || true
 rm -rf "$folder"
 
+# Nothing runs then.
+up_failed() {
+  started=''
+  [ "$1" != 68 ] || say "Other ports for this demo: PORT_BASE=9400 SOCKS=127.0.0.1:9151 make demo" >&2
+  exit "$1"
+}
+
 say "1. A network (authorities: $authorities, relays: $relays, exits: $exits) and a client"
 started=yes
 "$network" up "$folder" --authorities "$authorities" --relays "$relays" --exits "$exits" \
-  --port-base "${PORT_BASE:-9300}" --socks "$socks" 9>&- || { status=$?; started=''; exit "$status"; }
+  --port-base "${PORT_BASE:-9300}" --socks "$socks" 9>&- || up_failed "$?"
 
 say
 say "2. $bytes bytes through three hops"
