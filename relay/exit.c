@@ -223,12 +223,15 @@ static bool take_credit(struct shard *shard, struct exit_stream *stream, const s
   return true;
 }
 
-static void take_end(struct shard *shard, struct exit_stream *stream, instant now) {
+/* A client has one cause alone: any other would be a channel to the exit. */
+static bool take_end(struct shard *shard, struct exit_stream *stream, instant now, const struct message *message) {
+  if (message->body[0] != OUTCOME_DONE) return false;
   stream->end_received = true;
-  if (stream->eof_received && stream->state == STREAM_OPEN && stream->to_destination.count > 0) return; /* delivered first */
+  if (stream->eof_received && stream->state == STREAM_OPEN && stream->to_destination.count > 0) return true; /* delivered first */
   exit_stream_disconnect(shard, stream, stream->eof_received ? EFFECT_CLOSE_FLUSHED : EFFECT_CLOSE);
   send_end(shard, stream, now, OUTCOME_DONE);
   check_over(shard, stream);
+  return true;
 }
 
 void exit_message(struct shard *shard, struct hop *hop, instant now, const struct message *message) {
@@ -238,7 +241,7 @@ void exit_message(struct shard *shard, struct hop *hop, instant now, const struc
     if (message->command == MESSAGE_DATA) good = take_data(shard, stream, now, message);
     else if (message->command == MESSAGE_EOF) good = take_eof(shard, stream, now);
     else if (message->command == MESSAGE_STREAM_CREDIT) good = take_credit(shard, stream, message);
-    else take_end(shard, stream, now);
+    else good = take_end(shard, stream, now, message);
   }
   if (good || hop->closing) return;
   shard->figures.violations++;

@@ -90,6 +90,8 @@ static const struct letter letters[] = {
     {"DATA elsewhere", MESSAGE_DATA, 7, 3, "abc",                        "vvvv" "v" "vv" "vvvvvvvv"},
     {"EOF", MESSAGE_EOF, 1, 0, "",                                       "vvvv" "v" "vv" ".v.v..vv"},
     {"END", MESSAGE_END, 1, 1, "\1",                                     "vvvv" "v" "vv" "......v."},
+    {"END with a cause", MESSAGE_END, 1, 1, "\5",                        "vvvv" "v" "vv" "vvvvvvvv"},
+    {"END with no outcome", MESSAGE_END, 1, 1, "\372",                   "vvvv" "v" "vv" "vvvvvvvv"},
     {"CREDIT", MESSAGE_STREAM_CREDIT, 1, 8, "\0\0\0\0\0\40\0\0",         "vvvv" "v" "vv" ".v....vv"},
     {"CREDIT lower", MESSAGE_STREAM_CREDIT, 1, 8, "\0\0\0\0\0\17\377\377", "vvvv" "v" "vv" "vvvvvvvv"},
     {"RESOLVED", MESSAGE_RESOLVED, 1, 6, "\1\4\1\2\3\4",                 "vvvv" "v" "vv" "vvvvvvvv"},
