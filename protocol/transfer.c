@@ -205,6 +205,10 @@ static bool kind_is_got(uint8_t kind) {
 static bool kind_is_put(uint8_t kind) {
   return kind == TRANSFER_DESCRIPTOR || kind == TRANSFER_AGREEMENT;
 }
+/* A vote is asked for by its hash, all else by its epoch. */
+static bool unused_field_is_zero(const uint8_t *body) {
+  return body[2] == TRANSFER_VOTE ? get_u64(body + 3) == 0 : cell_rest_is_zero(body + 11, 32);
+}
 
 /* [XFER-3] A new request of the peer's: its own number, not under way, and no more than so many at a time. */
 static struct transfer *add_peers(struct transfers *t, const uint8_t *body) {
@@ -221,7 +225,7 @@ static void refuse(struct transfer *slot, enum outcome outcome) {
 }
 
 static enum outcome receive_get(struct transfers *t, const uint8_t *body, size_t len) {
-  if (len != GET_BYTES || !kind_is_got(body[2])) return OUTCOME_PROTOCOL_VIOLATION;
+  if (len != GET_BYTES || !kind_is_got(body[2]) || !unused_field_is_zero(body)) return OUTCOME_PROTOCOL_VIOLATION;
   struct transfer *slot = add_peers(t, body);
   if (slot == NULL) return OUTCOME_PROTOCOL_VIOLATION;
   slot->about.kind = body[2];

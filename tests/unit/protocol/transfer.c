@@ -70,7 +70,7 @@ Test(transfer, what_is_asked_for_arrives_whole) {
   struct transfers *asks = transfers_new(true, 0), *has = transfers_new(true, 0);
   for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
     struct document *document = make_document(lengths[i], (uint32_t)i);
-    struct transfer_request about = {.kind = TRANSFER_VOTE, .epoch = 1u << 20, .hash = {1, 2, 3, [31] = 9}};
+    struct transfer_request about = {.kind = TRANSFER_VOTE, .hash = {1, 2, 3, [31] = 9}};
     uint16_t mine = transfers_get(asks, &about, lengths[i]);
     cr_assert(mine != 0 && (mine & T) == 0);
     carry_all(asks, has);
@@ -359,6 +359,10 @@ static const struct hostile messages[] = {
     {"GET of a descriptor", 0, CONTROL_GET, 43, {0, 2, 2}},
     {"GET of kind 0", 0, CONTROL_GET, 43, {0, 2, 0}},
     {"GET of kind 7", 0, CONTROL_GET, 43, {0, 2, 7}},
+    {"GET of a consensus with a hash", 0, CONTROL_GET, 43, {0, 2, 1, [42] = 1}},
+    {"GET of the network file with a hash", 0, CONTROL_GET, 43, {0, 2, 5, [11] = 1}},
+    {"GET of a diff with a hash", 0, CONTROL_GET, 43, {0, 2, 6, [11] = 1}},
+    {"GET of a vote with an epoch", 0, CONTROL_GET, 43, {0, 2, 3, [10] = 1}},
     {"GET cut short", 0, CONTROL_GET, 42, {0, 2, 1}},
     {"GET too long", 0, CONTROL_GET, 44, {0, 2, 1}},
     {"PUT 1", WITHOUT_THEIRS, CONTROL_PUT, 7, {0, 1, 2, 0, 0, 0, 10}},
