@@ -69,11 +69,11 @@ static void set_address(struct target *target, const uint8_t *bytes, bool is_ipv
 static bool set_name(struct target *target, const uint8_t *bytes, size_t len) {
   const char *name = (const char *)bytes;
   struct address address;
+  if (len > 1 && name[len - 1] == '.') len--; /* the root's dot, which makes no name of an address */
   if (address_parse_host(name, len, &address)) {
     set_address(target, address.bytes, address.family == ADDRESS_IPV6);
     return true;
   }
-  if (len > 1 && name[len - 1] == '.') len--; /* the root's dot */
   if (!host_name_is_valid(name, len)) return false;
   target->kind = TARGET_NAME;
   target->name_len = (uint8_t)len;

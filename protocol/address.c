@@ -273,7 +273,8 @@ static bool is_name_byte(char c) {
 
 /* [ADDR-4] */
 bool host_name_is_valid(const char *name, size_t len) {
-  if (len < 1 || len > HOST_NAME_MAX_BYTES) return false;
+  struct address address;
+  if (len < 1 || len > HOST_NAME_MAX_BYTES || address_parse_host(name, len, &address)) return false;
   for (size_t i = 0; i < len; i++) {
     if (is_name_byte(name[i])) continue;
     bool ends_label = name[i] == '.' && i > 0 && name[i - 1] != '.' && i + 1 < len;

@@ -29,6 +29,7 @@ static const struct talk talks[] = {
     {"5 an address as a name", BYTES("\5\1\0\5\1\0\3\0071.2.3.4\0\120"), BYTES("\5\0"), SOCKS_ASKED, false, TARGET_IPV4, "\1\2\3\4", 80},
     {"5 IPv6 as a name", BYTES("\5\1\0\5\1\0\3\5[::1]\0\120"), BYTES("\5\0"), SOCKS_ASKED, false, TARGET_IPV6, "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1", 80},
     {"5 the root's dot", BYTES("\5\1\0\5\1\0\3\4a.b.\0\120"), BYTES("\5\0"), SOCKS_ASKED, false, TARGET_NAME, "a.b", 80},
+    {"5 the root's dot behind an address", BYTES("\5\1\0\5\1\0\3\11" "10.0.0.1.\0\120"), BYTES("\5\0"), SOCKS_ASKED, false, TARGET_IPV4, "\12\0\0\1", 80},
     {"5 with credentials", BYTES("\5\2\0\2\1\2me\3you\5\1\0\3\1x\0\120"), BYTES("\5\2\1\0"), SOCKS_ASKED, false, TARGET_NAME, "x", 80},
     {"5 with empty credentials", BYTES("\5\1\2\1\0\0\5\1\0\3\1x\0\120"), BYTES("\5\2\1\0"), SOCKS_ASKED, false, TARGET_NAME, "x", 80},
     {"5 lookup", BYTES("\5\1\0\5\360\0\3\1x\0\0"), BYTES("\5\0"), SOCKS_ASKED, true, TARGET_NAME, "x", 0},

@@ -265,7 +265,7 @@ Test(address, equality_is_with_or_without_the_port) {
 
 Test(host_name, only_names_that_may_be_looked_up_pass) {
   static const char *const GOOD[] = {
-      "a", "localhost", "www.Example-1.com", "_dmarc.example.org", "1.2.3.4", "xn--bcher-kva.example"};
+      "a", "localhost", "www.Example-1.com", "_dmarc.example.org", "1.2.3", "1.2.3.4.a", "xn--bcher-kva.example"};
   static const char *const BAD[] = {"",
                                     ".",
                                     ".a",
@@ -280,7 +280,8 @@ Test(host_name, only_names_that_may_be_looked_up_pass) {
                                     "a@b",
                                     "*",
                                     "a%",
-                                    "a\x7f"};
+                                    "a\x7f",
+                                    "1.2.3.4"};
   char longest[257];
   for (size_t i = 0; i < sizeof GOOD / sizeof GOOD[0]; i++)
     cr_assert(host_name_is_valid(GOOD[i], strlen(GOOD[i])), "%s", GOOD[i]);

@@ -279,6 +279,9 @@ Test(message, begin_and_resolve_are_held_to_their_grammar) {
       {BODY("\0\x50\1\4a..b"), false, false},
       {BODY("\0\x50\1\0"), false, false},
       {BODY("\0\x50\1"), false, false},
+      {BODY("\0\x50\1\x9" "127.0.0.1"), false, false}, /* an address has its own kind */
+      {BODY("\0\0\1\x9" "127.0.0.1"), false, false},
+      {BODY("\0\x50\1\xb" "127.0.0.1.a"), true, false},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     cr_expect_eq(is_readable(MESSAGE_BEGIN, cases[i].body, cases[i].len), cases[i].begin, "BEGIN %zu", i);
