@@ -1,6 +1,7 @@
 /* Every limit that has a name, in one place, with static asserts on how they relate.
  * Spec: specs/limits.md [LIMIT-*]. Called by everyone.
  * What is over a limit is refused with a named outcome and counted. Sizes are bytes, times nanoseconds, unless named.
+ * Lint holds [LIMIT-13], those that two nodes must agree on, to the values here.
  */
 #ifndef TUNIC_PROTOCOL_LIMITS_H
 #define TUNIC_PROTOCOL_LIMITS_H

@@ -19,7 +19,7 @@ CHECKS = (
     calls.check_banned, calls.check_comparisons,
     state.check_globals,
     shape.check_sizes, shape.check_headers, shape.check_switches,
-    specs.check_definitions, specs.check_quotes,
+    specs.check_definitions, specs.check_quotes, specs.check_limits,
     attacks.check_attacks,
     words.check_phrases, words.check_blanks, words.check_readme,
 )

@@ -49,6 +49,8 @@ int cell_time(int (*take)(void)) {
     "tests/unit/protocol/cell.c": "static int calls;\nint main(void) { switch (calls) { default: return calls; } }\n",
 }
 
+LIMITS = HEADER.format("PROTOCOL_LIMITS", "enum {\n  LIMIT_A = 64 * 1024, /* a */\n  LIMIT_B = 3,\n};\n#define LIMIT_C (2 * MINUTES)")
+
 
 def function(lines):
     return "int f(void) {\n" + "  ;\n" * (lines - 2) + "}\n"
@@ -105,6 +107,8 @@ PLANTED = [
     plant("guard", "io/a.h", HEADER.format("A", ""), "io/a.h:1: include guard missing"),
     plant("default", "io/a.c", "void f(int a) {\n  switch (a) {\n  default: break;\n  }\n}\n", "io/a.c:3: `default:`"),
     plant("unknown rule", "io/a.c", "/* See\n * [LINK-9] */\n", "io/a.c:2: [LINK-9] is in no file"),
+    ("limit of another value", {"protocol/limits.h": LIMITS, "specs/limits.md": "| LIMIT_A | 65,536 | x |\n| LIMIT_B | 2 | x |\n| LIMIT_C | 9 s | x |\n| LIMIT_D | 1 | x |\n"},
+     ("specs/limits.md:2: LIMIT_B is 3 in", "specs/limits.md:3: LIMIT_C is 120 in", "specs/limits.md:4: LIMIT_D is not in")),
     plant("unquoted rule", "specs/y.md", "**[LINK-9]** Nine.\n", "specs/y.md:1: [LINK-9] is quoted nowhere"),
     plant("rule defined twice", "specs/y.md", "\n**[LINK-1]** One.\n", "specs/y.md:2: [LINK-1] is defined already"),
     plant("rule inside a line", "specs/y.md", "x **[LINK-7]** One.\n", "specs/y.md:1: a rule's definition inside"),

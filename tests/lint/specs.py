@@ -1,4 +1,5 @@
 """The specification and the code say the same: every rule is carried out somewhere, every quote is of a rule."""
+import math
 import re
 
 RULE = r"\[([A-Z]+(?:-[A-Z]+)*-[0-9]+)\]"
@@ -31,6 +32,27 @@ def postponed(tree):
         if line.startswith("- ["):
             match = re.match(rf"- {RULE}\W*(.*)", line)
             yield file, number, match and match[1], match[2] if match else ""
+
+
+def limits(tree):
+    """What protocol/limits.h says of each limit; times in seconds."""
+    file = next((file for file in tree.files if file.path == "protocol/limits.h"), None)
+    known = {"SECONDS": 1, "MINUTES": 60, "HOURS": 3600}
+    for name, value in re.findall(r"(LIMIT_\w+)(?: = | \()([\w *]+)[,)]", "\n".join(file.lines) if file else ""):
+        factors = [known.get(word) or (int(word) if word.isdigit() else None) for word in value.split(" * ")]
+        if None not in factors:
+            known[name] = math.prod(factors)
+    return known
+
+
+def check_limits(tree):
+    """The limits that the specification gives in numbers are those of the code."""
+    known = limits(tree)
+    file = next((file for file in tree.files if file.path == "specs/limits.md"), None)
+    for number, line in enumerate(file.lines if file else [], 1):
+        match = re.match(r"\| (LIMIT_\w+) \| ([0-9,]+)(?: s)? \|", line)
+        if match and known.get(match[1]) != int(match[2].replace(",", "")):
+            yield file.finding(number, f"{match[1]} is {known.get(match[1], 'not')} in protocol/limits.h, make them the same")
 
 
 def check_definitions(tree):
