@@ -86,7 +86,7 @@ bool fetch_begin_with_authority(struct fetch *fetch, instant now, const struct n
   const struct network_authority *authority = &network->authorities[index];
   struct exchange *exchange = exchange_new(fetch, now, is_put, (int)index);
   if (exchange == NULL) return false;
-  exchange->peer.suites = 1 << AEAD_CHACHA20_POLY1305; /* [LINK-3] the network file declares no more for authorities */
+  exchange->peer.suites = 1 << AEAD_CHACHA20_POLY1305; /* [LINK-2] the network file declares no more for authorities */
   fetch->asked_authorities += !is_put;
   exchange->port = authority->port;
   exchange->serial = network->serial;

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PADDING_BUDGET = 1024 };
+enum { PADDING_BUDGET = 1024 }; /* [CELL-8] */
 
 void trunk_pool_init(struct trunk_pool *pool, struct cell_pool *cells, struct random_stream *random) {
   memset(pool, 0, sizeof *pool);

@@ -142,6 +142,7 @@ static void link_opened(struct shard *shard, struct neighbour *neighbour, instan
   neighbour->is_open = true;
   timer_heap_set(&shard->timers, &neighbour->timer, TIMER_NEIGHBOUR, neighbour->connection,
                  instant_after(now, LIMIT_LINK_IDLE_TIME));
+  /* [LINK-13] */
   if (neighbour->accepted) trunk_tell_time(neighbour->trunk, wall_clock_date(&shard->clock, now));
   extend_link_open(shard, neighbour, now);
 }
