@@ -240,6 +240,10 @@ enum outcome agreement_adopt_decided(struct agreement *m, instant now, const str
   return OUTCOME_OK;
 }
 
+void agreement_note_decided(struct agreement *m, const struct agreement_certificate *certificate) {
+  if (certificate->epoch >= m->ballot.epoch) agreement_note_certificate(m, certificate, AGREEMENT_EVERYONE);
+}
+
 /* Time */
 
 void agreement_want_early(struct agreement *m, instant now, bool wanted) {

@@ -70,6 +70,8 @@ void agreement_ballot_failed(struct agreement *, instant now, uint64_t version);
 /* The consensus of DECIDED or BEHIND, or a newer one, is on disk and valid: on to the next epoch. STALE: not newer;
  * DIRECTORY_SPLIT: not the one that was decided here. */
 enum outcome agreement_adopt_decided(struct agreement *, instant now, const struct agreement_certificate *, struct date valid_after);
+/* A valid consensus is on its way to the disk: whatever becomes of that, nothing is said in its epoch or before any more. */
+void agreement_note_decided(struct agreement *, const struct agreement_certificate *);
 /* [AGREE-26] Whether the running relays differ from the newest consensus: if so the next epoch opens early. Asked for anew
  * after each adoption. */
 void agreement_want_early(struct agreement *, instant now, bool wanted);

@@ -35,6 +35,7 @@ struct authority *authority_new(const struct authority_config *config, instant n
   }
   authority->config = *config;
   authority->clock = *clock;
+  authority->write_again_at = INSTANT_NEVER;
   authority->consensus = config->consensus;
   if (authority->consensus != NULL) consensus_archive_add(&authority->archive, authority->consensus);
   random_init(&authority->random, config->seed);
@@ -149,20 +150,21 @@ void authority_write(struct authority *authority, enum authority_write what, con
   authority_write_file(authority, &effect);
 }
 
-/* What the fetch brought, to one that takes no part. */
-static void take_fetched(struct authority *authority) {
+/* What the fetch brought, to one that takes no part; again where it could not be written: to the fetch it is nothing new. */
+static void take_fetched(struct authority *authority, instant now) {
+  bool again = now >= authority->write_again_at;
+  if (again) authority->write_again_at = INSTANT_NEVER;
   if (fetch_take_network_news(authority->fetch)) authority_save_network(authority);
   authority_note_split(authority);
-  if (!fetch_take_news(authority->fetch)) return;
-  struct consensus *consensus = fetch_consensus(authority->fetch);
+  struct consensus *consensus = fetch_take_news(authority->fetch) || again ? fetch_consensus(authority->fetch) : NULL;
   uint64_t held = authority->consensus == NULL ? 0 : consensus_header(authority->consensus)->epoch;
-  if (consensus_header(consensus)->epoch > held) epoch_keep(authority, consensus_take(consensus));
+  if (consensus != NULL && consensus_header(consensus)->epoch > held) epoch_keep(authority, consensus_take(consensus));
 }
 
 /* What every verb ends with: the agreement's wishes, then whatever is gone is freed. */
 static void finish(struct authority *authority, instant now) {
-  take_fetched(authority);
-  if (authority->network_unsaved) authority_save_network(authority);
+  take_fetched(authority, now);
+  if (authority->network_unsaved && authority->write_again_at == INSTANT_NEVER) authority_save_network(authority);
   authority_follow_networks(authority, now, false);
   if (authority->running_changed && authority->agreement != NULL) { /* [AUTH-6] */
     authority->running_changed = false;
@@ -284,6 +286,7 @@ static bool verb_next_effect(void *self, struct effect *ret) {
 static instant verb_deadline(const void *self) {
   const struct authority *authority = self;
   instant deadline = instant_earlier(timer_heap_deadline(&authority->timers), fetch_deadline(authority->fetch));
+  deadline = instant_earlier(deadline, authority->write_again_at);
   if (authority->agreement != NULL) deadline = instant_earlier(deadline, agreement_deadline(authority->agreement));
   return instant_earlier(deadline, trunk_pool_deadline(&authority->trunks));
 }

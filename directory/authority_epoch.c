@@ -214,6 +214,14 @@ static void forget_decided(struct authority *authority) {
   authority->decided.waits = false;
 }
 
+/* Its epoch is over, whatever becomes of the write. Signatures by the places of another serial mean nothing here. */
+static void note_decided(const struct authority *authority, const struct consensus *consensus) {
+  struct agreement_certificate certificate = authority->decided.certificate;
+  if (authority->agreement == NULL) return;
+  if (consensus_header(consensus)->serial != authority->network->serial) certificate.signs.count = 0;
+  agreement_note_decided(authority->agreement, &certificate);
+}
+
 /* [AUTH-7] Written first, served then. */
 void epoch_keep(struct authority *authority, struct consensus *consensus) {
   if (is_being_written(authority, consensus)) {
@@ -224,6 +232,7 @@ void epoch_keep(struct authority *authority, struct consensus *consensus) {
   authority->decided.consensus = consensus;
   consensus_certificate(consensus, &authority->decided.certificate);
   authority->decided.waits = true;
+  note_decided(authority, consensus);
   struct effect write = {.kind = EFFECT_WRITE_FILE, .id = {WRITE_CONSENSUS, ++authority->decided.write}, .name = AUTHORITY_CONSENSUS_FILE,
                          .document = document_take(consensus_text(consensus))};
   authority_write_file(authority, &write);
@@ -324,6 +333,10 @@ void epoch_written(struct authority *authority, instant now, const struct event 
   if (!good && (authority->unwritten & bit) == 0)
     trace_write(authority->config.trace, TRACE_ERROR, "authority", "a file could not be written: %s", outcome_advice(event->outcome));
   authority->unwritten = good ? authority->unwritten & ~bit : authority->unwritten | bit;
+  if (!good) {
+    uint64_t wait = (uint64_t)authority->network->timing.view_first * MILLISECONDS / 2;
+    authority->write_again_at = instant_earlier(authority->write_again_at, instant_after(now, wait));
+  }
   if (event->id.slot == WRITE_BALLOT) {
     authority->ballots_under_way--;
     if (authority->ballots_stale > 0) { /* files are written in order: it is of the serial before */
@@ -338,7 +351,9 @@ void epoch_written(struct authority *authority, instant now, const struct event 
     else epoch_lose_vote(authority, event->id.generation);
   } else if (event->id.slot == WRITE_CONSENSUS && authority->decided.waits && authority->decided.write == event->id.generation) {
     if (good) adopt(authority, now);
-    else forget_decided(authority); /* members are told of it again; who takes no part fetches the next */
+    else forget_decided(authority); /* members are told of it again; who takes no part still has it from the fetch */
+  } else if (event->id.slot == WRITE_NETWORK && !good) {
+    authority->network_unsaved = true;
   }
 }
 

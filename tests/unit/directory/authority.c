@@ -14,12 +14,15 @@ static const instant START = 1000 * SECONDS;
 struct place {
   instant now;
   uint32_t first;    /* serial 1 has the authorities from this one on: 0, or 1 where we join with serial 2 */
+  uint32_t members;  /* of each serial */
+  bool loses_consensuses; /* writing one fails, whatever else works */
   struct network_file networks[2];
   struct network_chain *chain;
   struct link_self self;
   struct guarded_key *identity, *link;
   struct memory_budget budget;
   struct document *votes[AUTHORITY_VOTE_FILES], *record;
+  struct document *networks_text; /* the file of them; NULL: not on disk */
   struct authority *authority;
 };
 
@@ -38,14 +41,14 @@ static size_t sign(struct network_file *file, uint32_t first, uint32_t end, char
 static void make_networks(struct place *place) {
   static char text[SAMPLE_TEXT_BYTES];
   enum outcome outcome;
-  uint32_t end = place->first + MEMBERS;
+  uint32_t end = place->first + place->members;
   struct network_file *oldest = &place->networks[0];
   sample_network(oldest, end);
-  oldest->authority_count = MEMBERS;
-  memmove(oldest->authorities, oldest->authorities + place->first, MEMBERS * sizeof oldest->authorities[0]);
+  oldest->authority_count = place->members;
+  memmove(oldest->authorities, oldest->authorities + place->first, place->members * sizeof oldest->authorities[0]);
   place->chain = network_chain_new((uint8_t *)text, sign(oldest, place->first, end, text), &outcome, NULL);
   cr_assert(place->chain, "%s", outcome_name(outcome));
-  sample_network(&place->networks[1], MEMBERS);
+  sample_network(&place->networks[1], place->members);
   place->networks[1].serial = place->networks[0].serial + 1;
   place->networks[1].starts = 8;
   memcpy(place->networks[1].previous, place->networks[0].digest, DIGEST_BYTES);
@@ -67,12 +70,13 @@ static void start(struct place *place, enum agreement_ballot_state state, struct
   cr_assert(place->authority, "%s", outcome_name(outcome));
 }
 
-static void make_place(struct place *place, uint32_t first) {
+static void make_place(struct place *place, uint32_t first, uint32_t members) {
   uint8_t seed[32];
   memset(place, 0, sizeof *place);
   cr_assert(crypto_start());
   place->now = START;
   place->first = first;
+  place->members = members;
   make_networks(place);
   sample_authority_seed(seed, 0);
   place->identity = guarded_key_new(seed);
@@ -85,7 +89,7 @@ static void make_place(struct place *place, uint32_t first) {
 
 /* In epoch 1. */
 static void begin(struct place *place, enum agreement_ballot_state state) {
-  make_place(place, 0);
+  make_place(place, 0, MEMBERS);
   start(place, state, NULL);
 }
 
@@ -96,14 +100,20 @@ static void end(struct place *place) {
   guarded_key_free(place->link);
   for (uint32_t i = 0; i < AUTHORITY_VOTE_FILES; i++) document_release(place->votes[i]);
   document_release(place->record);
+  document_release(place->networks_text);
 }
 
 static void read_record(const struct place *place, const struct document *record, struct agreement_ballot *ret) {
   struct agreement_members members;
   uint8_t identities[MEMBERS][IDENTITY_BYTES];
-  for (uint32_t i = 0; i < MEMBERS; i++) memcpy(identities[i], place->networks[1].authorities[i].identity, IDENTITY_BYTES);
-  agreement_members_init(&members, place->networks[1].id, place->networks[1].serial, MEMBERS, identities);
+  for (uint32_t i = 0; i < place->members; i++) memcpy(identities[i], place->networks[1].authorities[i].identity, IDENTITY_BYTES);
+  agreement_members_init(&members, place->networks[1].id, place->networks[1].serial, place->members, identities);
   cr_assert_eq(agreement_ballot_decode(&members, 0, document_bytes(record), document_len(record), ret), OUTCOME_OK);
+}
+
+static void keep(struct document **file, struct document *written) {
+  document_release(*file);
+  *file = document_take(written);
 }
 
 /* In one epoch a record keeps what the one before it promised: else something may be said twice. */
@@ -116,8 +126,7 @@ static void keep_record(struct place *place, struct document *record) {
               "a vote in round %u, again", new.vote_next);
     cr_expect_geq(new.timeout_next, old.timeout_next);
   }
-  document_release(place->record);
-  place->record = document_take(record);
+  keep(&place->record, record);
 }
 
 /* Carries out what is to be written; votes and the record are kept for the next start. `good`: the disk works. */
@@ -127,14 +136,14 @@ static void run_disk(struct place *place, bool good) {
   while (machine.verbs->next_effect(machine.self, &effect)) {
     if (effect.kind != EFFECT_WRITE_FILE) continue;
     if (good && strcmp(effect.name, AUTHORITY_BALLOT_FILE) == 0) keep_record(place, effect.document);
+    if (good && strcmp(effect.name, AUTHORITY_NETWORK_FILE) == 0) keep(&place->networks_text, effect.document);
     for (uint32_t i = 0; good && i < AUTHORITY_VOTE_FILES; i++) {
       char name[AUTHORITY_VOTE_NAME_BYTES];
       authority_vote_file(i, name);
-      if (strcmp(name, effect.name) != 0) continue;
-      document_release(place->votes[i]);
-      place->votes[i] = document_take(effect.document);
+      if (strcmp(name, effect.name) == 0) keep(&place->votes[i], effect.document);
     }
-    struct event event = {.kind = EVENT_WRITTEN, .id = effect.id, .outcome = good ? OUTCOME_OK : OUTCOME_FILE_FAILED};
+    bool is_lost = !good || (place->loses_consensuses && strcmp(effect.name, AUTHORITY_CONSENSUS_FILE) == 0);
+    struct event event = {.kind = EVENT_WRITTEN, .id = effect.id, .outcome = is_lost ? OUTCOME_FILE_FAILED : OUTCOME_OK};
     document_release(effect.document);
     machine.verbs->event(machine.self, place->now, &event);
   }
@@ -237,8 +246,8 @@ static struct consensus *make_consensus(struct place *place, uint64_t epoch) {
   sample_header(&header, network, entries, FEW);
   header.epoch = epoch;
   struct document *text = consensus_format(network->id, &header, entries);
-  for (uint32_t i = 0; i < MEMBERS; i++) sample_sign(&signatures[i], network, &header, place->first + i, 0);
-  struct document *whole = consensus_compose(text, signatures, MEMBERS);
+  for (uint32_t i = 0; i < place->members; i++) sample_sign(&signatures[i], network, &header, place->first + i, 0);
+  struct document *whole = consensus_compose(text, signatures, place->members);
   struct consensus *consensus = network_chain_consensus(place->chain, document_bytes(whole), document_len(whole), &outcome, NULL);
   cr_assert(consensus, "%s", outcome_name(outcome));
   document_release(text);
@@ -336,6 +345,62 @@ Test(authority, who_can_not_write_is_not_ready_and_says_why) {
   end(&place);
 }
 
+static bool is_silent(const struct place *place) {
+  struct agreement_summary summary;
+  cr_assert(place->authority->agreement);
+  agreement_summarise(place->authority->agreement, &summary);
+  return summary.silent;
+}
+
+/* What the fetch was given. */
+static void bring_to_fetch(struct place *place, uint64_t epoch) {
+  fetch_set_consensus(place->authority->fetch, place->now, make_consensus(place, epoch));
+  run(place, 0);
+}
+
+/* [AUTH-7] Nobody tells who takes no part a second time: to its fetch, what it fetched is nothing new. */
+Test(authority, what_was_fetched_and_could_not_be_written_is_written_soon) {
+  struct place place;
+  make_place(&place, 1, MEMBERS);
+  start(&place, AGREEMENT_BALLOT_NEW, NULL);
+  place.loses_consensuses = true;
+  bring_to_fetch(&place, 7);
+  run(&place, SECONDS);
+  cr_assert_eq(served_epoch(&place), 0);
+  place.loses_consensuses = false;
+  run(&place, SECONDS);
+  cr_expect_eq(served_epoch(&place), 7);
+  cr_expect(place.authority->agreement, "it has joined");
+  end(&place);
+}
+
+Test(authority, network_files_that_could_not_be_written_are_written_soon) {
+  struct place place;
+  begin(&place, AGREEMENT_BALLOT_NEW);
+  run_disk(&place, false);
+  cr_assert_null(place.networks_text);
+  run(&place, SECONDS);
+  cr_expect(place.networks_text, "who took a file keeps it");
+  end(&place);
+}
+
+/* [AGREE-32] Alone: what relays showed binds it, also while the disk does not take it. */
+Test(authority, who_looks_says_nothing_in_an_epoch_whose_consensus_it_was_shown) {
+  struct place place;
+  make_place(&place, 0, 1);
+  start(&place, AGREEMENT_BALLOT_LOST, make_consensus(&place, 4));
+  cr_assert(is_silent(&place));
+  place.loses_consensuses = true;
+  bring_to_fetch(&place, 5);
+  run(&place, MINUTES);
+  cr_expect_null(place.votes[0], "there is a consensus of epoch 5");
+  cr_expect_eq(served_epoch(&place), 4);
+  place.loses_consensuses = false;
+  run(&place, MINUTES);
+  cr_expect_gt(served_epoch(&place), 5, "it speaks again, behind what it was shown");
+  end(&place);
+}
+
 /* [AUTH-9] Memory that is short at that moment doesn't make it speak. */
 Test(authority, who_is_silent_stays_silent_under_another_serial) {
   struct place place;
@@ -367,16 +432,9 @@ static void bring_consensus(struct place *place, uint64_t epoch) {
   cr_assert_eq(served_epoch(place), epoch);
 }
 
-static bool is_silent(const struct place *place) {
-  struct agreement_summary summary;
-  cr_assert(place->authority->agreement);
-  agreement_summarise(place->authority->agreement, &summary);
-  return summary.silent;
-}
-
 /* It joined with serial 2, which starts at epoch 8, voted there, and is started again without its consensus. */
 static void begin_after_loss(struct place *place) {
-  make_place(place, 1);
+  make_place(place, 1, MEMBERS);
   start(place, AGREEMENT_BALLOT_NEW, NULL);
   cr_assert_null(place->authority->agreement, "no authority of serial 1");
   bring_consensus(place, 7);
@@ -421,7 +479,7 @@ Test(authority, who_joined_later_and_lost_its_record_too_is_silent) {
 /* There is no record yet, but a consensus: as a relay has one. */
 Test(authority, who_is_started_again_before_it_joins_lost_nothing) {
   struct place place;
-  make_place(&place, 1);
+  make_place(&place, 1, MEMBERS);
   start(&place, AGREEMENT_BALLOT_LOST, make_consensus(&place, 6));
   cr_assert_null(place.authority->agreement);
   bring_consensus(&place, 7);
