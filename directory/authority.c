@@ -35,7 +35,7 @@ struct authority *authority_new(const struct authority_config *config, instant n
   }
   authority->config = *config;
   authority->clock = *clock;
-  authority->write_again_at = INSTANT_NEVER;
+  authority->again_at = INSTANT_NEVER;
   authority->consensus = config->consensus;
   if (authority->consensus != NULL) consensus_archive_add(&authority->archive, authority->consensus);
   random_init(&authority->random, config->seed);
@@ -65,7 +65,6 @@ struct authority *authority_new(const struct authority_config *config, instant n
     return NULL;
   }
   authority_save_network(authority);
-  if (config->votes != NULL && authority->network != NULL) relays_remember(authority, now, config->votes);
   authority->config.votes = NULL;
   return authority;
 }
@@ -150,10 +149,15 @@ void authority_write(struct authority *authority, enum authority_write what, con
   authority_write_file(authority, &effect);
 }
 
+void authority_plan_again(struct authority *authority, instant now) {
+  uint64_t wait = (uint64_t)authority->network->timing.view_first * MILLISECONDS / 2;
+  authority->again_at = instant_earlier(authority->again_at, instant_after(now, wait));
+}
+
 /* What the fetch brought, to one that takes no part; again where it could not be written: to the fetch it is nothing new. */
 static void take_fetched(struct authority *authority, instant now) {
-  bool again = now >= authority->write_again_at;
-  if (again) authority->write_again_at = INSTANT_NEVER;
+  bool again = now >= authority->again_at;
+  if (again) authority->again_at = INSTANT_NEVER;
   if (fetch_take_network_news(authority->fetch)) authority_save_network(authority);
   authority_note_split(authority);
   struct consensus *consensus = fetch_take_news(authority->fetch) || again ? fetch_consensus(authority->fetch) : NULL;
@@ -164,7 +168,7 @@ static void take_fetched(struct authority *authority, instant now) {
 /* What every verb ends with: the agreement's wishes, then whatever is gone is freed. */
 static void finish(struct authority *authority, instant now) {
   take_fetched(authority, now);
-  if (authority->network_unsaved && authority->write_again_at == INSTANT_NEVER) authority_save_network(authority);
+  if (authority->network_unsaved && authority->again_at == INSTANT_NEVER) authority_save_network(authority);
   authority_follow_networks(authority, now, false);
   if (authority->running_changed && authority->agreement != NULL) { /* [AUTH-6] */
     authority->running_changed = false;
@@ -286,7 +290,7 @@ static bool verb_next_effect(void *self, struct effect *ret) {
 static instant verb_deadline(const void *self) {
   const struct authority *authority = self;
   instant deadline = instant_earlier(timer_heap_deadline(&authority->timers), fetch_deadline(authority->fetch));
-  deadline = instant_earlier(deadline, authority->write_again_at);
+  deadline = instant_earlier(deadline, authority->again_at);
   if (authority->agreement != NULL) deadline = instant_earlier(deadline, agreement_deadline(authority->agreement));
   return instant_earlier(deadline, trunk_pool_deadline(&authority->trunks));
 }

@@ -333,10 +333,7 @@ void epoch_written(struct authority *authority, instant now, const struct event 
   if (!good && (authority->unwritten & bit) == 0)
     trace_write(authority->config.trace, TRACE_ERROR, "authority", "a file could not be written: %s", outcome_advice(event->outcome));
   authority->unwritten = good ? authority->unwritten & ~bit : authority->unwritten | bit;
-  if (!good) {
-    uint64_t wait = (uint64_t)authority->network->timing.view_first * MILLISECONDS / 2;
-    authority->write_again_at = instant_earlier(authority->write_again_at, instant_after(now, wait));
-  }
+  if (!good) authority_plan_again(authority, now);
   if (event->id.slot == WRITE_BALLOT) {
     authority->ballots_under_way--;
     if (authority->ballots_stale > 0) { /* files are written in order: it is of the serial before */

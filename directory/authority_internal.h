@@ -12,6 +12,8 @@
 /* [MACH-11] Takes the document. A newer one of its kind may take its place before the driver asks. NULL: nothing. */
 void authority_write(struct authority *, enum authority_write, const char *name, struct document *);
 void authority_write_file(struct authority *, const struct effect *);
+/* What failed for the disk or for want of memory, and is not brought again, is done again after a while. */
+void authority_plan_again(struct authority *, instant now);
 
 /* authority_links.c */
 /* NULL: no memory, or the address has enough. */
@@ -82,8 +84,8 @@ bool relays_is_place(const struct authority *, const struct address *);
 /* Verified; `from`: who handed it in. */
 enum outcome relays_take_descriptor(struct authority *, instant now, struct document *, const struct descriptor *, const struct address *from);
 void relays_forget(struct authority *, struct known_relay *);
-/* [AUTH-15] From our own last vote among these of AUTHORITY_VOTE_FILES. */
-void relays_remember(struct authority *, instant now, struct document *const *votes);
+/* [AUTH-15] Before the first vote: from our own last one among those that were on disk. */
+void relays_remember(struct authority *, instant now);
 /* For vote_known: a descriptor that was verified when it came; `context` is the authority. */
 bool relays_know_descriptor(const void *context, const uint8_t digest[DIGEST_BYTES]);
 /* Running relays differ from those of the newest consensus. */

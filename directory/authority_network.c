@@ -154,7 +154,11 @@ static void begin_part(struct authority *authority, instant now, bool is_start, 
     authority->agreement = make_agreement(authority, now, authority->next_ballot, ret_outcome);
   }
   authority->running_changed = true;
-  if (authority->agreement == NULL) return;
+  if (authority->agreement == NULL) {
+    authority_plan_again(authority, now);
+    return;
+  }
+  relays_remember(authority, now);
   authority_forget_stored(authority);
   peers_start(authority, now);
   tell_silence(authority);
@@ -165,7 +169,9 @@ enum outcome authority_follow_networks(struct authority *authority, instant now,
   bool is_in_force = file->starts <= next_epoch(authority);
   bool may_begin = is_in_force && network_file_find_authority(file, authority->config.self->identity) >= 0;
   bool is_new = authority->network == NULL || file->serial != authority->network->serial;
-  if (!is_new && (authority->agreement != NULL || !may_begin)) return OUTCOME_OK;
+  /* Reading the stored votes is work: not for every byte that comes. */
+  bool waits = authority->again_at != INSTANT_NEVER;
+  if (!is_new && (authority->agreement != NULL || !may_begin || waits)) return OUTCOME_OK;
   enum outcome outcome = OUTCOME_OK;
   if (!is_start) leave(authority, now);
   authority->in_force = *file;

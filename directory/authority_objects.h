@@ -155,7 +155,7 @@ struct authority {
   struct { struct consensus *consensus; struct agreement_certificate certificate; uint32_t write; bool waits; } decided; /* being written */
   bool stopping, split, running_changed, network_unsaved, looks; /* looks: agreement_is_looking */
   uint32_t unwritten; /* a bit for each authority_write whose last file could not be written */
-  instant write_again_at; /* a file could not be written: what is not told again is written then */
+  instant again_at; /* when what failed for the disk or for want of memory is done again */
   uint64_t descriptors_taken, descriptors_refused, descriptors_too_busy, signatures_checked, documents_too_busy, document_bytes_served, connections_refused, probes_done, probes_failed, epochs_decided;
 };
 

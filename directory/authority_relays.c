@@ -154,8 +154,10 @@ static uint64_t stable_time(const struct authority *authority) {
   return GUARD_INTERVALS * (uint64_t)authority->network->timing.interval * MILLISECONDS;
 }
 
+/* One that handed its descriptor in meanwhile is tested like any other. */
 static void remember_one(struct authority *authority, instant now, const struct vote_relay *seen) {
   struct descriptor descriptor;
+  if (find_relay(authority, seen->identity) != NULL) return;
   struct document *text = document_new(seen->descriptor, seen->descriptor_len);
   bool taken = text != NULL && descriptor_read(authority->network->id, seen->descriptor, seen->descriptor_len, &descriptor, NULL) == OUTCOME_OK &&
                relays_take_descriptor(authority, now, text, &descriptor, &descriptor.address) == OUTCOME_OK;
@@ -171,12 +173,13 @@ static void remember_one(struct authority *authority, instant now, const struct 
 }
 
 /* NULL: none of these is ours. */
-static struct vote *find_last(const struct authority *authority, struct document *const *votes) {
+static struct vote *find_last(const struct authority *authority) {
   const struct vote_known all = {epoch_was_verified, NULL};
   struct vote *last = NULL;
   for (uint32_t i = 0; i < AUTHORITY_VOTE_FILES; i++) {
     enum outcome outcome;
-    struct vote *vote = votes[i] == NULL ? NULL : vote_parse(authority->network, votes[i], &all, &outcome, NULL);
+    struct document *text = authority->stored[i];
+    struct vote *vote = text == NULL ? NULL : vote_parse(authority->network, text, &all, &outcome, NULL);
     if (vote == NULL) continue;
     const struct vote_header *header = vote_header(vote);
     bool is_ours = memcmp(header->authority, authority->config.self->identity, IDENTITY_BYTES) == 0;
@@ -187,8 +190,8 @@ static struct vote *find_last(const struct authority *authority, struct document
   return last;
 }
 
-void relays_remember(struct authority *authority, instant now, struct document *const *votes) {
-  struct vote *vote = find_last(authority, votes);
+void relays_remember(struct authority *authority, instant now) {
+  struct vote *vote = find_last(authority);
   if (vote == NULL) return;
   struct date date = wall_clock_date(&authority->clock, now);
   bool is_recent = date_compare(date, date_after(vote_header(vote)->date, authority->network->timing.valid)) < 0;

@@ -417,7 +417,8 @@ Test(authority, who_is_silent_stays_silent_under_another_serial) {
   failing_allocator_fail(1, 1);
   cr_assert_eq(authority_follow_networks(place.authority, START, false), OUTCOME_NO_MEMORY);
   cr_assert_eq(place.authority->network->serial, 2);
-  cr_assert_eq(authority_follow_networks(place.authority, START, false), OUTCOME_OK);
+  run(&place, SECONDS);
+  cr_assert(place.authority->agreement);
   agreement_summarise(place.authority->agreement, &summary);
   cr_assert_eq(summary.epoch, 8);
   cr_assert(summary.silent);
@@ -432,11 +433,28 @@ static void bring_consensus(struct place *place, uint64_t epoch) {
   cr_assert_eq(served_epoch(place), epoch);
 }
 
+/* Relays that handed their descriptors in, and run. */
+static void find_running(struct place *place, uint32_t count) {
+  static char text[LIMIT_DESCRIPTOR_BYTES];
+  uint32_t cursor = 0;
+  struct id id;
+  struct known_relay *relay;
+  for (uint32_t i = 0; i < count; i++) {
+    struct descriptor descriptor;
+    sample_descriptor(&descriptor, &place->networks[0], i);
+    struct document *document = document_new(text, sample_descriptor_text(&descriptor, i, text, sizeof text));
+    cr_assert_eq(relays_take_descriptor(place->authority, place->now, document, &descriptor, &descriptor.address), OUTCOME_OK);
+    document_release(document);
+  }
+  while ((relay = id_table_next(&place->authority->relays, &cursor, &id)) != NULL) relay->has_run = relay->is_running = true;
+}
+
 /* It joined with serial 2, which starts at epoch 8, voted there, and is started again without its consensus. */
 static void begin_after_loss(struct place *place) {
   make_place(place, 1, MEMBERS);
   start(place, AGREEMENT_BALLOT_NEW, NULL);
   cr_assert_null(place->authority->agreement, "no authority of serial 1");
+  find_running(place, FEW);
   bring_consensus(place, 7);
   cr_assert_not(is_silent(place));
   run(place, 10 * SECONDS);
@@ -463,6 +481,38 @@ Test(authority, a_record_without_a_consensus_binds_who_joined_later) {
   run(&place, 10 * SECONDS);
   read_record(&place, place.record, &after);
   cr_expect_eq(after.epoch, 8);
+  end(&place);
+}
+
+/* [AUTH-15] Else it would list nobody until relays hand their descriptors in anew. */
+Test(authority, who_joined_later_remembers_its_relays_when_it_takes_part_again) {
+  struct place place;
+  begin_after_loss(&place);
+  start(&place, AGREEMENT_BALLOT_READ, NULL);
+  cr_assert_null(place.authority->agreement);
+  bring_consensus(&place, 7);
+  cr_expect_eq(authority_running_count(place.authority), FEW);
+  end(&place);
+}
+
+/* Strangers' bytes cause verbs: none of them makes it read all stored votes, again and again. */
+Test(authority, without_memory_stored_votes_are_read_now_and_then) {
+  struct place place;
+  begin_after_loss(&place);
+  start(&place, AGREEMENT_BALLOT_READ, NULL);
+  epoch_keep(place.authority, make_consensus(&place, 7));
+  struct effect write = take_consensus_write(&place);
+  struct machine machine = authority_machine(place.authority);
+  failing_allocator_fail(1, UINT32_MAX);
+  finish_write(&place, &write, true);
+  cr_assert_null(place.authority->agreement);
+  uint64_t asked = failing_allocator_asked();
+  for (int i = 0; i < 10; i++) machine.verbs->work(machine.self, place.now);
+  cr_expect_eq(failing_allocator_asked(), asked);
+  failing_allocator_fail(0, 0);
+  run(&place, SECONDS);
+  cr_assert(place.authority->agreement, "there is memory again");
+  cr_expect_not(is_silent(&place));
   end(&place);
 }
 
