@@ -86,12 +86,24 @@ Test(agreement, a_view_has_one_proposal_and_one_prepare) {
   bench_wipe(&bench);
 }
 
+/* All four votes are proposed, and the document of one is not here. */
+static struct agreement_choice open_with_a_missing_vote(struct bench *bench) {
+  bench_open(bench, 4, 0);
+  struct agreement_message proposal = bench_proposal(bench, ALL_FOUR);
+  memcpy(bench->hidden, proposal.vector.votes[3].hash, DIGEST_BYTES);
+  cr_assert_eq(bench_say(bench, &proposal), OUTCOME_OK);
+  return proposal.choice;
+}
+
+static void bring_missing_vote(struct bench *bench) {
+  memset(bench->hidden, 0, sizeof bench->hidden);
+  agreement_vote_arrived(bench->machine, bench->now);
+  bench_settle(bench);
+}
+
 Test(agreement, a_missing_vote_is_fetched_and_prepared_when_it_is_here) {
   struct bench bench;
-  bench_open(&bench, 4, 0);
-  struct agreement_message proposal = bench_proposal(&bench, ALL_FOUR);
-  memcpy(bench.hidden, proposal.vector.votes[3].hash, DIGEST_BYTES);
-  cr_assert_eq(bench_say(&bench, &proposal), OUTCOME_OK);
+  open_with_a_missing_vote(&bench);
   cr_assert_null(bench_sent(&bench, AGREEMENT_PREPARE, 0));
   cr_assert_geq(bench.counts[AGREEMENT_FETCH], 1);
   cr_assert_arr_eq(bench.last[AGREEMENT_FETCH].hash, bench.hidden, DIGEST_BYTES);
@@ -99,9 +111,7 @@ Test(agreement, a_missing_vote_is_fetched_and_prepared_when_it_is_here) {
   bench_run(&bench, bench.now + SECONDS / 4);
   cr_assert_geq(bench.counts[AGREEMENT_FETCH], 1, "it is asked for again");
   cr_assert_eq(bench.last[AGREEMENT_FETCH].to, AGREEMENT_EVERYONE, "and then of anyone");
-  memset(bench.hidden, 0, sizeof bench.hidden);
-  agreement_vote_arrived(bench.machine, bench.now);
-  bench_settle(&bench);
+  bring_missing_vote(&bench);
   cr_assert_not_null(bench_sent(&bench, AGREEMENT_PREPARE, 0));
   bench_wipe(&bench);
 }
@@ -109,15 +119,10 @@ Test(agreement, a_missing_vote_is_fetched_and_prepared_when_it_is_here) {
 /* Who is locked can show the votes: it may be the last one who can. */
 Test(agreement, nobody_is_bound_to_votes_that_it_does_not_hold) {
   struct bench bench;
-  bench_open(&bench, 4, 0);
-  struct agreement_message proposal = bench_proposal(&bench, ALL_FOUR);
-  memcpy(bench.hidden, proposal.vector.votes[3].hash, DIGEST_BYTES);
-  cr_assert_eq(bench_say(&bench, &proposal), OUTCOME_OK);
-  for (uint8_t author = 1; author <= 3; author++) bench_say_choice(&bench, AGREEMENT_PREPARE, author, 0, &proposal.choice);
+  struct agreement_choice choice = open_with_a_missing_vote(&bench);
+  for (uint8_t author = 1; author <= 3; author++) bench_say_choice(&bench, AGREEMENT_PREPARE, author, 0, &choice);
   cr_assert_null(bench_sent(&bench, AGREEMENT_SIGN, 0), "a quorum, and one vote is missing");
-  memset(bench.hidden, 0, sizeof bench.hidden);
-  agreement_vote_arrived(bench.machine, bench.now);
-  bench_settle(&bench);
+  bring_missing_vote(&bench);
   cr_assert_not_null(bench_sent(&bench, AGREEMENT_SIGN, 0));
   bench_wipe(&bench);
 }

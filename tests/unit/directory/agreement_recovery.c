@@ -145,11 +145,21 @@ Test(agreement_recovery, nobody_speaks_of_another_s_state) {
   bench_wipe(&bench);
 }
 
+/* Its first record is being written. */
+static void open_on_a_slow_disk(struct bench *bench, uint32_t n) {
+  bench_init(bench, n, 0);
+  bench->keeps_writing = true;
+  bench_start(bench);
+}
+
+static void end_write(struct bench *bench) {
+  agreement_ballot_written(bench->machine, bench->now, bench->version);
+  bench_settle(bench);
+}
+
 Test(agreement_recovery, nothing_leaves_before_the_record_is_on_disk) {
   struct bench bench;
-  bench_init(&bench, 4, 0);
-  bench.keeps_writing = true;
-  bench_start(&bench);
+  open_on_a_slow_disk(&bench, 4);
   cr_assert_eq(bench.counts[AGREEMENT_WRITE_BALLOT], 1);
   cr_assert_null(bench_sent(&bench, AGREEMENT_VOTE, 0));
   agreement_ballot_failed(bench.machine, bench.now, bench.version);
@@ -158,20 +168,16 @@ Test(agreement_recovery, nothing_leaves_before_the_record_is_on_disk) {
   bench_run(&bench, bench.now + SECONDS / 4);
   cr_assert_eq(bench.counts[AGREEMENT_WRITE_BALLOT], 2);
   cr_assert_null(bench_sent(&bench, AGREEMENT_VOTE, 0));
-  agreement_ballot_written(bench.machine, bench.now, bench.version);
-  bench_settle(&bench);
+  end_write(&bench);
   cr_assert_not_null(bench_sent(&bench, AGREEMENT_VOTE, 0));
   bench_wipe(&bench);
 }
 
 Test(agreement_recovery, alone_it_decides_nothing_before_the_record_is_on_disk) {
   struct bench bench;
-  bench_init(&bench, 1, 0);
-  bench.keeps_writing = true;
-  bench_start(&bench);
+  open_on_a_slow_disk(&bench, 1);
   cr_assert_eq(bench.counts[AGREEMENT_DECIDED], 0);
-  agreement_ballot_written(bench.machine, bench.now, bench.version);
-  bench_settle(&bench);
+  end_write(&bench);
   cr_assert_eq(bench.counts[AGREEMENT_DECIDED], 1);
   bench_wipe(&bench);
 }

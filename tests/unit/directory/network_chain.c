@@ -38,6 +38,14 @@ static void next(struct text *ret, const struct text *before, uint32_t n, uint64
   finish(ret, signers);
 }
 
+/* The same with authorities 4 to 7, none of those before. */
+static void with_others(struct text *ret, const struct text *before, uint32_t signers) {
+  next(ret, before, 8, 10, 0);
+  memmove(&ret->file.authorities[0], &ret->file.authorities[4], 4 * sizeof ret->file.authorities[0]);
+  ret->file.authority_count = 4;
+  finish(ret, signers);
+}
+
 static struct network_chain *chain_of(const struct text *text) {
   enum outcome outcome;
   struct network_chain *chain = network_chain_new((const uint8_t *)text->bytes, text->len, &outcome, NULL);
@@ -80,13 +88,7 @@ Test(network_chain, both_quorums_sign) {
   }
   /* A quorum of the new that holds none of the old. */
   struct network_chain *chain = chain_of(&one);
-  sample_network(&other.file, 8);
-  memmove(&other.file.authorities[0], &other.file.authorities[4], 4 * sizeof other.file.authorities[0]);
-  other.file.authority_count = 4;
-  other.file.serial = 2;
-  other.file.starts = 10;
-  memcpy(other.file.previous, one.file.digest, DIGEST_BYTES);
-  finish(&other, 0xf0);
+  with_others(&other, &one, 0xf0);
   cr_assert_eq(take(chain, 0, &other), OUTCOME_TOO_FEW_SIGNATURES);
   finish(&other, 0xf3);
   cr_assert_eq(take(chain, 0, &other), OUTCOME_TOO_FEW_SIGNATURES, "two of the old are no quorum");
@@ -135,13 +137,7 @@ Test(network_chain, without_the_file_before_the_known_one_s_authorities_must_hav
   first(&one, 4);
   next(&two, &one, 4, 10, 0x0f);
   struct network_chain *chain = chain_of(&two);
-  sample_network(&other.file, 8);
-  memmove(&other.file.authorities[0], &other.file.authorities[4], 4 * sizeof other.file.authorities[0]);
-  other.file.authority_count = 4;
-  other.file.serial = 2;
-  other.file.starts = 10;
-  memcpy(other.file.previous, one.file.digest, DIGEST_BYTES);
-  finish(&other, 0xf0);
+  with_others(&other, &one, 0xf0);
   cr_assert_eq(take(chain, 0, &other), OUTCOME_WRONG_NETWORK, "anybody can make one with keys of his own");
   finish(&other, 0xf3);
   cr_assert_eq(take(chain, 0, &other), OUTCOME_WRONG_NETWORK);
