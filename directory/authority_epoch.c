@@ -58,13 +58,20 @@ static struct held_vote *hold(struct authority *authority, struct vote *vote, in
   return held;
 }
 
+/* [AUTH-17] One signature makes a vote of any epoch: none but this one's may take a file. */
+static bool is_of_this_epoch(const struct authority *authority, const struct vote *vote) {
+  struct agreement_summary summary = {0};
+  if (authority->agreement != NULL) agreement_summarise(authority->agreement, &summary);
+  return vote_header(vote)->epoch == summary.epoch;
+}
+
 enum outcome epoch_take_vote(struct authority *authority, struct document *text) {
   enum outcome outcome;
   struct vote_known known = {relays_know_descriptor, authority};
   struct vote *vote = vote_parse(authority->network, text, &known, &outcome, NULL);
   uint8_t file;
   if (vote == NULL) return outcome;
-  if (epoch_find_vote(authority, vote_digest(vote)) != NULL) {
+  if (!is_of_this_epoch(authority, vote) || epoch_find_vote(authority, vote_digest(vote)) != NULL) {
     vote_free(vote);
     return OUTCOME_STALE;
   }

@@ -168,13 +168,13 @@ static void power_cut(struct place *place) {
 }
 
 /* Authority number `author`'s vote of a round arrives. */
-static struct agreement_vote bring_vote(struct place *place, uint8_t author, uint32_t round, enum outcome expected) {
+static struct agreement_vote bring_vote_of(struct place *place, uint64_t epoch, uint8_t author, uint32_t round, enum outcome expected) {
   struct vote_header header;
   struct seen_relay seen[FEW];
   enum outcome outcome;
   seen_relays(seen, &place->networks[0], FEW);
   seen_header(&header, &place->networks[0], author);
-  header.epoch = 1;
+  header.epoch = epoch;
   header.round = round;
   memcpy(header.previous, place->networks[0].digest, DIGEST_BYTES);
   struct document *text = seen_vote_text(&header, author, seen, FEW);
@@ -186,6 +186,10 @@ static struct agreement_vote bring_vote(struct place *place, uint8_t author, uin
   vote_free(vote);
   document_release(text);
   return name;
+}
+
+static struct agreement_vote bring_vote(struct place *place, uint8_t author, uint32_t round, enum outcome expected) {
+  return bring_vote_of(place, 1, author, round, expected);
 }
 
 static bool holds(struct place *place, const struct agreement_vote *vote) {
@@ -232,6 +236,22 @@ Test(authority, of_each_author_the_votes_of_four_rounds_are_kept) {
     cr_assert(holds(&place, &another));
     power_cut(&place);
   }
+  end(&place);
+}
+
+/* Else one liar, asked for its vote, could take away all others': those that a lock names, too, from the disk as well. */
+Test(authority, a_vote_of_another_epoch_takes_no_other_s_place) {
+  struct place place;
+  begin(&place, AGREEMENT_BALLOT_NEW);
+  struct agreement_vote other = bring_vote(&place, 2, 0, OUTCOME_OK);
+  run_disk(&place, true);
+  bring_vote_of(&place, 1000, 3, 0, OUTCOME_STALE);
+  run_disk(&place, true);
+  cr_expect(holds(&place, &other));
+  bring_vote(&place, 2, 1, OUTCOME_OK);
+  run_disk(&place, true);
+  power_cut(&place);
+  cr_expect(holds(&place, &other), "its file was not used again");
   end(&place);
 }
 
