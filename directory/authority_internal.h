@@ -71,6 +71,9 @@ void probe_timer(struct authority *, instant now);
 void probe_opened(struct authority *, struct authority_link *, instant now);
 void probe_created(struct authority *, struct authority_link *, instant now, const uint8_t *reply);
 void probe_ended(struct authority *, struct authority_link *, instant now, enum outcome);
+/* The test under way is nobody's any more; or it ends at once, without a verdict. */
+void probe_forget(struct authority *, struct known_relay *);
+void probe_drop(struct authority *, struct known_relay *, instant now);
 
 /* authority_relays.c */
 /* Whether a descriptor is worth its signatures. OK, STALE and others. */

@@ -85,6 +85,7 @@ struct known_relay {
   struct descriptor descriptor;
   struct document *text;
   bool is_running, has_run;     /* now; ever */
+  bool is_renewed;              /* in this test: another descriptor came */
   bool is_vouched;              /* in this test: another, asked at the same time, answered */
   struct id vouches_for;        /* in this test: for whom it is that other */
   uint8_t failures;

@@ -57,7 +57,7 @@ static bool begin(struct authority *authority, struct known_relay *relay, instan
   }
   relay->probe = link;
   relay->tested_at = now;
-  relay->is_vouched = false;
+  relay->is_vouched = relay->is_renewed = false;
   authority->probes_under_way[!relay->has_run]++;
   return true;
 }
@@ -125,6 +125,18 @@ void probe_created(struct authority *authority, struct authority_link *link, ins
   authority_link_lost(authority, link, now, good ? OUTCOME_DONE : OUTCOME_HANDSHAKE_FAILED);
 }
 
+void probe_forget(struct authority *authority, struct known_relay *relay) {
+  relay->probe->relay = NULL;
+  relay->probe = NULL;
+  authority->probes_under_way[!relay->has_run]--;
+}
+
+void probe_drop(struct authority *authority, struct known_relay *relay, instant now) {
+  struct authority_link *link = relay->probe;
+  probe_forget(authority, relay);
+  authority_link_lost(authority, link, now, OUTCOME_DONE);
+}
+
 /* [AUTH-16] Silence may be the fault of our own link: then another that was asked at the same time is silent, too. A link that is
  * down refuses at once, before anybody can answer: there it is enough that one answered since. */
 static bool is_own_fault(const struct authority *authority, const struct known_relay *relay, instant now, enum outcome outcome) {
@@ -145,9 +157,7 @@ void probe_ended(struct authority *authority, struct authority_link *link, insta
   struct known_relay *relay = link->relay;
   bool good = outcome == OUTCOME_OK;
   if (relay == NULL) return; /* told already */
-  link->relay = NULL;
-  relay->probe = NULL;
-  authority->probes_under_way[!relay->has_run]--;
+  probe_forget(authority, relay);
   authority->probes_done++;
   authority->probes_failed += !good;
   if (!good && relay->failures == 0) relay->failed_since = relay->tested_at;
@@ -171,5 +181,6 @@ void probe_ended(struct authority *authority, struct authority_link *link, insta
   uint64_t interval = probe_interval(authority);
   if (!good && was_running) interval /= SOON_PART;
   else if (!good) interval = interval / SOON_PART << (relay->failures < 7 ? relay->failures : 7);
+  else if (relay->is_renewed) interval = 0;
   probe_plan(authority, relay, instant_after(now, interval / 2 + random_below(&authority->random, interval + 1)));
 }

@@ -14,8 +14,7 @@ static struct known_relay *find_relay(const struct authority *authority, const u
 }
 
 void relays_forget(struct authority *authority, struct known_relay *relay) {
-  if (relay->probe != NULL) relay->probe->relay = NULL;
-  if (relay->probe != NULL) authority->probes_under_way[!relay->has_run]--;
+  if (relay->probe != NULL) probe_forget(authority, relay);
   index_map_remove(&authority->by_identity, get_u64(relay->descriptor.identity));
   index_map_remove(&authority->by_digest, get_u64(relay->descriptor.digest));
   list_leave(&relay->order);
@@ -110,13 +109,28 @@ bool relays_is_place(const struct authority *authority, const struct address *ad
   return false;
 }
 
+/* [AUTH-3] What was tested was another place, or other keys. New onion keys come to all relays at one time: they run on, and a test under way
+ * goes on, else each new descriptor would put off the verdict. */
+static void follow_descriptor(struct authority *authority, struct known_relay *relay, instant now, const struct descriptor *descriptor) {
+  const struct descriptor *old = &relay->descriptor;
+  bool is_there = address_equal(&old->address, &descriptor->address) && memcmp(old->link_key, descriptor->link_key, X25519_BYTES) == 0;
+  if (is_there && relay->is_running) {
+    relay->is_renewed = true;
+    return;
+  }
+  if (relay->probe != NULL) probe_drop(authority, relay, now);
+  authority->running_changed = authority->running_changed || relay->is_running;
+  relay->is_running = false;
+}
+
 enum outcome relays_take_descriptor(struct authority *authority, instant now, struct document *text, const struct descriptor *descriptor,
                                     const struct address *from) {
   enum outcome outcome = relays_screen(authority, now, descriptor); /* once more: another may have come while it waited */
   if (outcome == OUTCOME_OK && is_taken(authority, descriptor)) outcome = OUTCOME_REFUSED_BY_POLICY;
   if (outcome != OUTCOME_OK) return outcome;
   struct known_relay *relay = find_relay(authority, descriptor->identity);
-  if (relay == NULL) relay = add_relay(authority, now, descriptor);
+  if (relay != NULL) follow_descriptor(authority, relay, now, descriptor);
+  else relay = add_relay(authority, now, descriptor);
   if (relay == NULL) return OUTCOME_LIMIT_REACHED;
   document_release(relay->text);
   index_map_remove(&authority->by_digest, get_u64(relay->descriptor.digest));
