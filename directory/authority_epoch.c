@@ -58,11 +58,11 @@ static struct held_vote *hold(struct authority *authority, struct vote *vote, in
   return held;
 }
 
-/* [AUTH-17] One signature makes a vote of any epoch: none but this one's may take a file. */
-static bool is_of_this_epoch(const struct authority *authority, const struct vote *vote) {
+/* 0: there is no agreement. */
+static uint64_t agreement_epoch(const struct authority *authority) {
   struct agreement_summary summary = {0};
   if (authority->agreement != NULL) agreement_summarise(authority->agreement, &summary);
-  return vote_header(vote)->epoch == summary.epoch;
+  return summary.epoch;
 }
 
 enum outcome epoch_take_vote(struct authority *authority, struct document *text) {
@@ -71,7 +71,8 @@ enum outcome epoch_take_vote(struct authority *authority, struct document *text)
   struct vote *vote = vote_parse(authority->network, text, &known, &outcome, NULL);
   uint8_t file;
   if (vote == NULL) return outcome;
-  if (!is_of_this_epoch(authority, vote) || epoch_find_vote(authority, vote_digest(vote)) != NULL) {
+  /* [AUTH-17] One signature makes a vote of any epoch: none but this one's may take a file. */
+  if (vote_header(vote)->epoch != agreement_epoch(authority) || epoch_find_vote(authority, vote_digest(vote)) != NULL) {
     vote_free(vote);
     return OUTCOME_STALE;
   }
@@ -274,6 +275,12 @@ enum outcome epoch_take_consensus(struct authority *authority, instant now, stru
   return newer ? OUTCOME_OK : OUTCOME_STALE;
 }
 
+/* [AUTH-18] The record is of the epoch behind: nothing is decided anew. */
+static bool is_the_lost_one(const struct authority *authority, const struct consensus_header *header) {
+  bool is_newer = authority->consensus == NULL || header->epoch > consensus_header(authority->consensus)->epoch;
+  return is_newer && header->epoch + 1 == agreement_epoch(authority);
+}
+
 static void adopt(struct authority *authority, instant now) {
   struct consensus *consensus = authority->decided.consensus;
   const struct consensus_header *header = consensus_header(consensus);
@@ -282,6 +289,7 @@ static void adopt(struct authority *authority, instant now) {
   enum outcome outcome = OUTCOME_OK;
   if (authority->agreement != NULL)
     outcome = agreement_adopt_decided(authority->agreement, now, &authority->decided.certificate, header->valid_after);
+  if (outcome == OUTCOME_STALE && is_the_lost_one(authority, header)) outcome = OUTCOME_OK;
   if (outcome != OUTCOME_OK) {
     authority->split = authority->split || outcome == OUTCOME_DIRECTORY_SPLIT;
     consensus_release(consensus);

@@ -368,6 +368,19 @@ Test(authority, who_joined_later_and_lost_its_record_too_is_silent) {
   place_end(&place);
 }
 
+/* Its record is of the epoch behind: that decides nothing anew, but it is what others ask for and what votes are counted from. */
+Test(authority, who_lost_its_consensus_alone_serves_it_again_when_it_is_brought) {
+  struct place place;
+  place_begin(&place, AGREEMENT_BALLOT_NEW);
+  bring_consensus(&place, 5);
+  place_run(&place, 10 * SECONDS);
+  authority_free(place.authority);
+  place_start(&place, AGREEMENT_BALLOT_READ, NULL);
+  bring_consensus(&place, 5);
+  cr_expect_not(is_silent(&place));
+  place_end(&place);
+}
+
 /* There is no record yet, but a consensus: as a relay has one. */
 Test(authority, who_is_started_again_before_it_joins_lost_nothing) {
   struct place place;
