@@ -101,6 +101,7 @@ void authority_free(struct authority *authority) {
   authority_forget_stored(authority);
   consensus_archive_wipe(&authority->archive);
   consensus_release(authority->consensus);
+  document_release(authority->split_proof);
   for (uint32_t i = 0; i < WRITE_KINDS; i++) document_release(authority->held[i].document);
   effect_queue_wipe(&authority->effects);
   id_table_wipe(&authority->connections);
@@ -169,6 +170,7 @@ static void take_fetched(struct authority *authority, instant now) {
 static void finish(struct authority *authority, instant now) {
   take_fetched(authority, now);
   if (authority->network_unsaved && authority->again_at == INSTANT_NEVER) authority_save_network(authority);
+  if (authority->split_unsaved && authority->again_at == INSTANT_NEVER) authority_save_split(authority);
   authority_follow_networks(authority, now, false);
   if (authority->running_changed && authority->agreement != NULL) { /* [AUTH-6] */
     authority->running_changed = false;

@@ -230,9 +230,23 @@ static void note_decided(const struct authority *authority, const struct consens
   agreement_note_decided(authority->agreement, &certificate);
 }
 
+static bool contradicts(const struct consensus *a, const struct consensus *b) {
+  const struct consensus_header *one = consensus_header(a), *other = consensus_header(b);
+  return one->epoch == other->epoch && memcmp(one->digest, other->digest, DIGEST_BYTES) != 0;
+}
+
+/* [AGREE-28] NULL: nothing that we hold, or are writing, contradicts it. */
+static const struct consensus *find_other(const struct authority *authority, const struct consensus *consensus) {
+  if (authority->decided.waits && contradicts(authority->decided.consensus, consensus)) return authority->decided.consensus;
+  return authority->consensus != NULL && contradicts(authority->consensus, consensus) ? authority->consensus : NULL;
+}
+
 /* [AUTH-7] Written first, served then. */
 void epoch_keep(struct authority *authority, struct consensus *consensus) {
-  if (is_being_written(authority, consensus)) {
+  const struct consensus *other = find_other(authority, consensus);
+  const struct document *text = consensus_text(consensus);
+  if (other != NULL) authority_keep_both(authority, consensus_text(other), document_bytes(text), document_len(text));
+  if (other != NULL || is_being_written(authority, consensus)) {
     consensus_release(consensus);
     return;
   }
@@ -270,7 +284,7 @@ enum outcome epoch_take_consensus(struct authority *authority, instant now, stru
   (void)now;
   if (consensus == NULL) return outcome;
   bool newer = authority->consensus == NULL || consensus_header(consensus)->epoch > consensus_header(authority->consensus)->epoch;
-  if (newer) epoch_keep(authority, consensus);
+  if (newer || find_other(authority, consensus) != NULL) epoch_keep(authority, consensus);
   else consensus_release(consensus);
   return newer ? OUTCOME_OK : OUTCOME_STALE;
 }
@@ -291,7 +305,8 @@ static void adopt(struct authority *authority, instant now) {
     outcome = agreement_adopt_decided(authority->agreement, now, &authority->decided.certificate, header->valid_after);
   if (outcome == OUTCOME_STALE && is_the_lost_one(authority, header)) outcome = OUTCOME_OK;
   if (outcome != OUTCOME_OK) {
-    authority->split = authority->split || outcome == OUTCOME_DIRECTORY_SPLIT;
+    const struct document *text = consensus_text(consensus);
+    if (outcome == OUTCOME_DIRECTORY_SPLIT) authority_keep_both(authority, NULL, document_bytes(text), document_len(text));
     consensus_release(consensus);
     return;
   }
@@ -366,6 +381,8 @@ void epoch_written(struct authority *authority, instant now, const struct event 
     else forget_decided(authority); /* members are told of it again; who takes no part still has it from the fetch */
   } else if (event->id.slot == WRITE_NETWORK && !good) {
     authority->network_unsaved = true;
+  } else if (event->id.slot == WRITE_SPLIT && !good) {
+    authority->split_unsaved = true;
   }
 }
 

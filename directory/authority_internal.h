@@ -108,6 +108,9 @@ void authority_follow_look(struct authority *, instant now);
 void authority_save_network(struct authority *);
 /* What was fetched may prove that the directory was split: kept, and no part is taken any more. */
 void authority_note_split(struct authority *);
+/* [AGREE-28] What we hold (NULL: nothing) and what contradicts it; kept as well. */
+void authority_keep_both(struct authority *, const struct document *ours, const uint8_t *bytes, size_t len);
+void authority_save_split(struct authority *);
 /* The answer to whoever asks for what follows this serial; `member`: an authority's place, -1: anybody. NULL: nothing for them. */
 struct document *authority_network_after(struct authority *, int member, uint64_t serial);
 

@@ -169,8 +169,7 @@ static void take_message(struct authority *authority, int member, instant now, c
     trace_write(authority->config.trace, TRACE_DEBUG, "authority", "authority %s said something useless: %s",
                 authority->network->authorities[member].name, outcome_name(outcome));
   if (outcome != OUTCOME_DIRECTORY_SPLIT) return;
-  authority->split = true;
-  authority_write(authority, WRITE_EVIDENCE, AUTHORITY_EVIDENCE_FILE, document_new(bytes, len));
+  authority_keep_both(authority, authority->consensus == NULL ? NULL : consensus_text(authority->consensus), bytes, len);
 }
 
 /* [AUTH-8] A bundle of messages, each behind its length. */

@@ -1,3 +1,4 @@
+#include <stdlib.h>
 #include <string.h>
 
 #include "directory/authority_internal.h"
@@ -41,12 +42,34 @@ void authority_save_network(struct authority *authority) {
   authority_write(authority, WRITE_NETWORK, AUTHORITY_NETWORK_FILE, text);
 }
 
-/* [NET-14] */
+/* [NET-14] The first proof is enough; the reference moves in. */
+static void keep_split(struct authority *authority, struct document *proof) {
+  authority->split = true;
+  if (authority->split_proof != NULL) {
+    document_release(proof);
+    return;
+  }
+  authority->split_proof = proof;
+  authority->split_unsaved = proof != NULL;
+}
+
 void authority_note_split(struct authority *authority) {
   struct document *proof = fetch_take_split(authority->fetch);
-  if (proof == NULL) return;
-  authority->split = true;
-  authority_write(authority, WRITE_EVIDENCE, FETCH_SPLIT_FILE, proof);
+  if (proof != NULL) keep_split(authority, proof);
+}
+
+void authority_keep_both(struct authority *authority, const struct document *ours, const uint8_t *bytes, size_t len) {
+  size_t ours_len = ours == NULL ? 0 : document_len(ours);
+  uint8_t *both = malloc(ours_len + len);
+  if (both != NULL && ours != NULL) memcpy(both, document_bytes(ours), ours_len);
+  if (both != NULL) memcpy(both + ours_len, bytes, len);
+  keep_split(authority, both == NULL ? NULL : document_new(both, ours_len + len));
+  free(both);
+}
+
+void authority_save_split(struct authority *authority) {
+  authority->split_unsaved = false;
+  authority_write(authority, WRITE_SPLIT, FETCH_SPLIT_FILE, document_take(authority->split_proof));
 }
 
 /* How many authorities in force hold the file of this serial, we among them. */

@@ -110,7 +110,7 @@ struct held_vote {
   struct vote *vote;
 };
 
-enum authority_write { WRITE_BALLOT = 1, WRITE_VOTE, WRITE_CONSENSUS, WRITE_EVIDENCE, WRITE_NETWORK, WRITE_KINDS };
+enum authority_write { WRITE_BALLOT = 1, WRITE_VOTE, WRITE_CONSENSUS, WRITE_EVIDENCE, WRITE_SPLIT, WRITE_NETWORK, WRITE_KINDS };
 
 struct authority {
   struct authority_config config;
@@ -154,7 +154,8 @@ struct authority {
   uint64_t ballot_version;       /* being written */
   struct { uint64_t epoch; uint32_t round; uint8_t hash[DIGEST_BYTES]; uint32_t write; bool waits; } own_vote;
   struct { struct consensus *consensus; struct agreement_certificate certificate; uint32_t write; bool waits; } decided; /* being written */
-  bool stopping, split, running_changed, network_unsaved, looks; /* looks: agreement_is_looking */
+  struct document *split_proof;  /* NULL: none */
+  bool stopping, split, split_unsaved, running_changed, network_unsaved, looks; /* looks: agreement_is_looking */
   uint32_t unwritten; /* a bit for each authority_write whose last file could not be written */
   instant again_at; /* when what failed for the disk or for want of memory is done again */
   uint64_t descriptors_taken, descriptors_refused, descriptors_too_busy, signatures_checked, documents_too_busy, document_bytes_served, connections_refused, probes_done, probes_failed, epochs_decided;

@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 
 #include "authority_place.h"
+#include "directory/pack.h"
 #include "tests/unit/protocol/failing_allocator.h"
 #include "votes.h"
 
@@ -93,7 +94,8 @@ Test(authority, a_vote_of_another_epoch_takes_no_other_s_place) {
   place_end(&place);
 }
 
-static struct consensus *make_consensus(struct place *place, uint64_t epoch) {
+/* Of one epoch there are as many as variants. */
+static struct consensus *make_variant(struct place *place, uint64_t epoch, int64_t variant) {
   static struct relay_entry entries[FEW];
   static struct exit_summary summaries[FEW];
   const struct network_file *network = &place->networks[0];
@@ -103,6 +105,7 @@ static struct consensus *make_consensus(struct place *place, uint64_t epoch) {
   sample_entries(entries, summaries, FEW);
   sample_header(&header, network, entries, FEW);
   header.epoch = epoch;
+  header.valid_after.milliseconds += variant;
   struct document *text = consensus_format(network->id, &header, entries);
   for (uint32_t i = 0; i < place->members; i++) sample_sign(&signatures[i], network, &header, place->first + i, 0);
   struct document *whole = consensus_compose(text, signatures, place->members);
@@ -112,6 +115,8 @@ static struct consensus *make_consensus(struct place *place, uint64_t epoch) {
   document_release(whole);
   return consensus;
 }
+
+static struct consensus *make_consensus(struct place *place, uint64_t epoch) { return make_variant(place, epoch, 0); }
 
 /* What is served; 0: nothing. */
 static uint64_t served_epoch(const struct place *place) {
@@ -158,6 +163,33 @@ Test(authority, of_two_consensuses_being_written_each_waits_for_its_own_write) {
     cr_expect_neq(served_epoch(&place), 6, "it is not on disk");
     finish_write(&place, &second, good == 1);
     cr_expect_eq(served_epoch(&place) == 6, good == 1);
+    place_end(&place);
+  }
+}
+
+/* [AGREE-28] Both are kept, also where the disk fails at first: with that file it does not start again. */
+Test(authority, two_consensuses_of_one_epoch_stop_it_for_good) {
+  for (int written = 0; written < 2; written++) {
+    struct place place;
+    place_begin(&place, AGREEMENT_BALLOT_NEW);
+    struct consensus *first = make_variant(&place, 5, 0), *second = make_variant(&place, 5, 1);
+    struct document *texts[2] = {document_take(consensus_text(first)), document_take(consensus_text(second))};
+    struct document *packed = document_pack(document_bytes(texts[1]), document_len(texts[1]));
+    consensus_release(second);
+    epoch_keep(place.authority, first);
+    if (written == 1) place_run_disk(&place, true);
+    epoch_take_consensus(place.authority, place.now, packed);
+    cr_expect(place.authority->split);
+    place_run_disk(&place, false);
+    cr_assert_null(place.split_proof);
+    place_run(&place, SECONDS);
+    cr_assert(place.split_proof);
+    size_t len = document_len(texts[0]);
+    cr_assert_eq(document_len(place.split_proof), len + document_len(texts[1]));
+    cr_expect_arr_eq(document_bytes(place.split_proof), document_bytes(texts[0]), len);
+    cr_expect_arr_eq(document_bytes(place.split_proof) + len, document_bytes(texts[1]), document_len(texts[1]));
+    for (int i = 0; i < 2; i++) document_release(texts[i]);
+    document_release(packed);
     place_end(&place);
   }
 }

@@ -75,6 +75,7 @@ void place_end(struct place *place) {
   for (uint32_t i = 0; i < AUTHORITY_VOTE_FILES; i++) document_release(place->votes[i]);
   document_release(place->record);
   document_release(place->networks_text);
+  document_release(place->split_proof);
 }
 
 void place_read_record(const struct place *place, const struct document *record, struct agreement_ballot *ret) {
@@ -110,6 +111,7 @@ void place_run_disk(struct place *place, bool good) {
     if (effect.kind != EFFECT_WRITE_FILE) continue;
     if (good && strcmp(effect.name, AUTHORITY_BALLOT_FILE) == 0) keep_record(place, effect.document);
     if (good && strcmp(effect.name, AUTHORITY_NETWORK_FILE) == 0) keep(&place->networks_text, effect.document);
+    if (good && strcmp(effect.name, FETCH_SPLIT_FILE) == 0) keep(&place->split_proof, effect.document);
     for (uint32_t i = 0; good && i < AUTHORITY_VOTE_FILES; i++) {
       char name[AUTHORITY_VOTE_NAME_BYTES];
       authority_vote_file(i, name);

@@ -24,7 +24,7 @@ struct place {
   struct guarded_key *identity, *link;
   struct memory_budget budget;
   struct document *votes[AUTHORITY_VOTE_FILES], *record;
-  struct document *networks_text; /* the file of them; NULL: not on disk */
+  struct document *networks_text, *split_proof; /* files; NULL: not on disk */
   struct authority *authority;
 };
 
