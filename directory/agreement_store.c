@@ -66,7 +66,8 @@ static void note_vote(struct agreement *m, const struct agreement_vote *vote) {
   struct heard_vote *heard = &m->votes[vote->author];
   if (heard->present) compare_votes(m, &heard->vote, vote);
   if (heard->present && vote->round <= heard->vote.round) return;
-  *heard = (struct heard_vote){.present = true, .vote = *vote};
+  /* [AGREE-31] Its document is asked for no sooner than that of the round before would be again. */
+  *heard = (struct heard_vote){.present = true, .vote = *vote, .fetch_at = heard->fetch_at};
 }
 
 void agreement_note_certificate(struct agreement *m, const struct agreement_certificate *certificate, uint8_t from) {

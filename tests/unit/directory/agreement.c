@@ -116,6 +116,26 @@ Test(agreement, a_missing_vote_is_fetched_and_prepared_when_it_is_here) {
   bench_wipe(&bench);
 }
 
+/* Reading a vote of 20,000 relays takes seconds: an author that makes one round after another does not keep us at it. */
+Test(agreement, of_one_author_a_vote_is_asked_for_once_in_a_while_whatever_its_round) {
+  struct bench bench;
+  bench_open(&bench, 4, 0);
+  bench_clear(&bench);
+  for (uint32_t round = 0; round < 10; round++) {
+    struct agreement_message message = bench_message(AGREEMENT_VOTE, 3, round);
+    struct agreement_vote vote = bench_vote(&bench, 3, 1, round, 0, bench.config.genesis);
+    memcpy(bench.hidden, vote.hash, DIGEST_BYTES);
+    memcpy(message.hash, vote.hash, DIGEST_BYTES);
+    memcpy(message.previous, bench.config.genesis, DIGEST_BYTES);
+    cr_assert_eq(bench_say(&bench, &message), OUTCOME_OK);
+  }
+  cr_expect_eq(bench.counts[AGREEMENT_FETCH], 1);
+  bench_run(&bench, bench.now + SECONDS / 4);
+  cr_expect_geq(bench.counts[AGREEMENT_FETCH], 2);
+  cr_expect_arr_eq(bench.last[AGREEMENT_FETCH].hash, bench.hidden, DIGEST_BYTES, "the newest");
+  bench_wipe(&bench);
+}
+
 /* Who is locked can show the votes: it may be the last one who can. */
 Test(agreement, nobody_is_bound_to_votes_that_it_does_not_hold) {
   struct bench bench;
