@@ -187,6 +187,13 @@ static void begin_part(struct authority *authority, instant now, bool is_start, 
   tell_silence(authority);
 }
 
+/* Only who takes part keeps votes. */
+static bool has_stored_votes(const struct authority *authority) {
+  for (uint32_t i = 0; i < AUTHORITY_VOTE_FILES; i++)
+    if (authority->stored[i] != NULL) return true;
+  return false;
+}
+
 enum outcome authority_follow_networks(struct authority *authority, instant now, bool is_start) {
   const struct network_file *file = network_chain_at(authority->config.networks, next_epoch(authority));
   bool is_in_force = file->starts <= next_epoch(authority);
@@ -203,7 +210,7 @@ enum outcome authority_follow_networks(struct authority *authority, instant now,
   if (may_begin) {
     authority->own = (uint32_t)own;
     begin_part(authority, now, is_start, &outcome);
-  } else if (is_start && authority->consensus != NULL && authority->next_ballot == AGREEMENT_BALLOT_LOST) {
+  } else if (is_start && authority->consensus != NULL && authority->next_ballot == AGREEMENT_BALLOT_LOST && !has_stored_votes(authority)) {
     authority->next_ballot = AGREEMENT_BALLOT_NEW;
   }
   if (is_new)

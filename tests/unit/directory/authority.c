@@ -424,6 +424,17 @@ Test(authority, who_is_started_again_before_it_joins_lost_nothing) {
   place_end(&place);
 }
 
+/* A disk that was set back: by its consensus and its network files it never took part, but it kept votes. */
+Test(authority, who_kept_votes_and_has_no_record_is_silent) {
+  struct place place;
+  begin_after_loss(&place);
+  place_start(&place, AGREEMENT_BALLOT_LOST, make_consensus(&place, 6));
+  cr_assert_null(place.authority->agreement);
+  bring_consensus(&place, 7);
+  cr_expect(is_silent(&place));
+  place_end(&place);
+}
+
 Test(authority, the_record_of_another_authority_is_as_good_as_lost) {
   struct place place;
   begin_after_loss(&place);
