@@ -22,6 +22,11 @@ void relays_forget(struct authority *authority, struct known_relay *relay) {
   id_table_remove(&authority->relays, relay->id);
 }
 
+/* In either role: [TALLY-6] takes out both relays that have it. */
+static bool has_key(const struct descriptor *descriptor, const uint8_t key[X25519_BYTES]) {
+  return memcmp(descriptor->link_key, key, X25519_BYTES) == 0 || memcmp(descriptor->onion_key, key, X25519_BYTES) == 0;
+}
+
 /* [AUTH-1] One relay, one place: what another running relay has is not given twice. */
 static bool is_taken(const struct authority *authority, const struct descriptor *descriptor) {
   uint32_t cursor = 0;
@@ -31,8 +36,7 @@ static bool is_taken(const struct authority *authority, const struct descriptor 
     const struct descriptor *d = &other->descriptor;
     if (!other->is_running || memcmp(d->identity, descriptor->identity, IDENTITY_BYTES) == 0) continue;
     if (address_equal(&d->address, &descriptor->address)) return true;
-    if (memcmp(d->link_key, descriptor->link_key, X25519_BYTES) == 0) return true;
-    if (memcmp(d->onion_key, descriptor->onion_key, X25519_BYTES) == 0) return true;
+    if (has_key(descriptor, d->link_key) || has_key(descriptor, d->onion_key)) return true;
   }
   return false;
 }

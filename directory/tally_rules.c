@@ -10,6 +10,7 @@ enum { CLAIM_FACTOR = 10 }; /* [TALLY-7] */
 struct belonging {
   uint8_t bytes[X25519_BYTES];
   uint32_t owner, running_votes;
+  bool is_second; /* a second address */
 };
 
 static int compare_belongings(const void *a, const void *b) {
@@ -31,19 +32,40 @@ static void add_address(struct belongings *belongings, const struct candidate *c
   if (address->family != ADDRESS_NONE) add_key(belongings, candidates, owner, bytes);
 }
 
+static uint32_t end_of_same(const struct belongings *belongings, uint32_t start) {
+  uint32_t end = start;
+  while (end < belongings->count && compare_belongings(&belongings->list[start], &belongings->list[end]) == 0) end++;
+  return end;
+}
+
+static void sort(struct belongings *belongings) {
+  if (belongings->count > 0) qsort(belongings->list, belongings->count, sizeof *belongings->list, compare_belongings);
+}
+
 /* [TALLY-6] Of all that have the same, only one that more votes call running than any other stays. */
 static void drop_sharers(struct candidate *candidates, struct belongings *belongings) {
   struct belonging *list = belongings->list;
-  if (belongings->count > 0) qsort(list, belongings->count, sizeof *list, compare_belongings);
+  sort(belongings);
   for (uint32_t start = 0, end; start < belongings->count; start = end) {
     uint32_t most = 0, with_most = 0;
-    for (end = start; end < belongings->count && compare_belongings(&list[start], &list[end]) == 0; end++) {
-      uint32_t votes = list[end].running_votes;
+    end = end_of_same(belongings, start);
+    for (uint32_t i = start; i < end; i++) {
+      uint32_t votes = list[i].running_votes;
       if (votes > most) with_most = 0;
       if (votes >= most) most = votes, with_most++;
     }
     for (uint32_t i = start; i < end; i++)
       if (list[i].running_votes < most || with_most > 1) candidates[list[i].owner].is_dropped = true;
+  }
+}
+
+/* [TALLY-6] Nobody tests second addresses, so naming one must cost nobody else anything. */
+static void leave_out_seconds(struct candidate *candidates, struct belongings *belongings) {
+  sort(belongings);
+  for (uint32_t start = 0, end; start < belongings->count; start = end) {
+    end = end_of_same(belongings, start);
+    for (uint32_t i = start; end - start > 1 && i < end; i++)
+      if (belongings->list[i].is_second) candidates[belongings->list[i].owner].entry.other = (struct address){.family = ADDRESS_NONE};
   }
 }
 
@@ -57,11 +79,12 @@ bool tally_drop_doubles(struct candidate *candidates, uint32_t count) {
   }
   drop_sharers(candidates, &belongings);
   belongings.count = 0;
-  for (uint32_t i = 0; i < count; i++) {
-    add_address(&belongings, candidates, i, &candidates[i].entry.address);
-    add_address(&belongings, candidates, i, &candidates[i].entry.other);
-  }
+  for (uint32_t i = 0; i < count; i++) add_address(&belongings, candidates, i, &candidates[i].entry.address);
   drop_sharers(candidates, &belongings);
+  uint32_t firsts = belongings.count;
+  for (uint32_t i = 0; i < count; i++) add_address(&belongings, candidates, i, &candidates[i].entry.other);
+  for (uint32_t i = firsts; i < belongings.count; i++) belongings.list[i].is_second = true;
+  leave_out_seconds(candidates, &belongings);
   free(belongings.list);
   return true;
 }

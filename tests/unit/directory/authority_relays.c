@@ -23,6 +23,24 @@ static void rotate_onion_key(struct descriptor *descriptor) { descriptor->onion_
 static void move_elsewhere(struct descriptor *descriptor) { descriptor->address.port++; }
 static void change_link_key(struct descriptor *descriptor) { descriptor->link_key[5] ^= 1; }
 
+/* [AUTH-1] The tally takes out both that have one key: a name for it costs nothing, so nobody may take another's. */
+Test(authority_relays, the_keys_of_a_running_relay_are_nobody_else_s_in_any_role) {
+  for (int role = 0; role < 4; role++) {
+    struct place place;
+    static char text[LIMIT_DESCRIPTOR_BYTES];
+    struct descriptor victim, liar;
+    place_begin(&place, AGREEMENT_BALLOT_NEW);
+    place_find_running(&place, 1);
+    sample_descriptor(&victim, &place.networks[0], 0);
+    sample_descriptor(&liar, &place.networks[0], 1);
+    memcpy(role & 1 ? liar.link_key : liar.onion_key, role & 2 ? victim.link_key : victim.onion_key, X25519_BYTES);
+    struct document *document = document_new(text, sample_descriptor_text(&liar, 1, text, sizeof text));
+    cr_expect_eq(relays_take_descriptor(place.authority, place.now, document, &liar, &liar.address), OUTCOME_REFUSED_BY_POLICY, "case %d", role);
+    document_release(document);
+    place_end(&place);
+  }
+}
+
 /* [AUTH-3] */
 Test(authority_relays, a_relay_that_moved_runs_when_it_was_tested_there) {
   static const struct { void (*change)(struct descriptor *); bool runs; } TABLE[] = {{rotate_onion_key, true}, {move_elsewhere, false}, {change_link_key, false}};

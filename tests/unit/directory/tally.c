@@ -200,6 +200,29 @@ Test(tally, shared_keys_and_addresses) {
     }
 }
 
+/* Anyone can name another's address as its second one, which nobody tests: that costs the other nothing. */
+Test(tally, a_second_address_that_another_has_is_left_out) {
+  enum { OF_ANOTHER, TWICE_SECOND, ITS_OWN, CASES };
+  for (int what = OF_ANOTHER; what < CASES; what++) {
+    begin(3);
+    for (uint32_t i = 0; i < VOTES; i++) {
+      struct descriptor *a = &seen[i][0].descriptor, *b = &seen[i][1].descriptor, *c = &seen[i][2].descriptor;
+      struct address second = a->address;
+      if (what != OF_ANOTHER) second.port = 9999;
+      b->address = (struct address){.family = ADDRESS_IPV6, .bytes = {0xfc, 1}, .port = 443};
+      b->other = second;
+      if (what != TWICE_SECOND) continue;
+      c->address = (struct address){.family = ADDRESS_IPV6, .bytes = {0xfc, 2}, .port = 443};
+      c->other = second;
+    }
+    struct consensus *consensus = count();
+    for (uint32_t i = 0; i < 3; i++) cr_assert_not_null(find(consensus, i), "case %d: relay %u", what, (unsigned)i);
+    cr_expect_eq(find(consensus, 1)->other.family != ADDRESS_NONE, what == ITS_OWN, "case %d", what);
+    cr_expect_eq(find(consensus, 2)->other.family, ADDRESS_NONE);
+    consensus_release(consensus);
+  }
+}
+
 static void measure(uint32_t relay, uint32_t authority, uint32_t weight) {
   seen[authority][relay].is_measured = true;
   seen[authority][relay].measured = weight;
