@@ -363,7 +363,7 @@ void bench_raw(struct bench *bench, int which, const uint8_t cell[CELL_BYTES]) {
 }
 
 struct bench_circuit *bench_extended(struct bench *bench, int end) {
-  for (int i = 0; i < BENCH_CIRCUITS; i++) {
+  for (int i = BENCH_CIRCUITS; i-- > 0;) {
     struct bench_circuit *circuit = &bench->circuits[i];
     if (circuit->used && !circuit->is_open && circuit->side.trunk != NULL && circuit->side.trunk == bench->ends[end].trunk) return circuit;
   }

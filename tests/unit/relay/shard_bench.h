@@ -103,7 +103,7 @@ void bench_get(struct bench *, int end, const struct transfer_request *);
 void bench_raw(struct bench *, int end, const uint8_t cell[CELL_BYTES]);
 /* What the end has to send goes in, and nothing comes out. */
 void bench_push_in(struct bench *, int end);
-/* The circuit that the shard extended to that end; NULL: none. */
+/* The newest circuit that the shard extended to that end; NULL: none. */
 struct bench_circuit *bench_extended(struct bench *, int end);
 void bench_event(struct bench *, const struct event *);
 
