@@ -76,14 +76,15 @@ $(PROGRAMS):
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pie -o $@ $^ $(LIBS)
 
 # Unit tests: one program per folder; `make unit-protocol` builds and runs one.
-# protocol's and directory's tests make chosen allocations fail (tests/unit/protocol/failing_allocator.h).
-unit-protocol_LDFLAGS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc,--wrap=free
-unit-directory_LDFLAGS := $(unit-protocol_LDFLAGS)
+# Some make chosen allocations fail (tests/unit/protocol/failing_allocator.h).
+FAILING_LDFLAGS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc,--wrap=free,--wrap=sodium_malloc,--wrap=sodium_free
+FAILING_SOURCES := $(addprefix tests/unit/protocol/,every_allocation.c failing_allocator.c)
+$(foreach f,client directory protocol relay,$(eval unit-$(f)_LDFLAGS := $(FAILING_LDFLAGS)))
 UNIT_FOLDERS := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard tests/unit/*/*.c)))))
 # Tests of several nodes at once run them in the simulator.
-UNIT_client_SOURCES := $(addprefix tests/sim/,apps.c sim.c sim_queue.c sim_turn.c sim_wire.c)
-UNIT_directory_SOURCES := tests/liars/words.c tests/unit/protocol/failing_allocator.c
-UNIT_relay_SOURCES := tests/unit/client/sample_relays.c
+UNIT_client_SOURCES := $(addprefix tests/sim/,apps.c sim.c sim_queue.c sim_turn.c sim_wire.c) $(FAILING_SOURCES)
+UNIT_directory_SOURCES := tests/liars/words.c $(FAILING_SOURCES)
+UNIT_relay_SOURCES := tests/unit/client/sample_relays.c $(FAILING_SOURCES)
 define unit_program
 $(BUILD)/tests/unit-$(1): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/unit/$(1)/*.c) $(UNIT_$(1)_SOURCES)) $(LIBRARY)
 	@mkdir -p $$(@D)
@@ -154,7 +155,7 @@ TEST_PROGRAMS += $(BUILD)/tests/days
 sim-days: $(BUILD)/tests/days
 	$< days-4 days-7
 # Whole machines whose n-th allocation fails.
-$(BUILD)/tests/no_memory: LDFLAGS += $(unit-protocol_LDFLAGS)
+$(BUILD)/tests/no_memory: LDFLAGS += $(FAILING_LDFLAGS)
 $(BUILD)/tests/no_memory: $(BUILD)/tests/sim/no_memory.o $(BUILD)/tests/unit/protocol/failing_allocator.o $(SIM_OBJECTS) $(LIBRARY)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 SANITIZED_TESTS += no_memory

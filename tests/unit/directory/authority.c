@@ -223,7 +223,7 @@ Test(authority, a_consensus_that_could_not_be_written_is_written_when_it_comes_a
 /* What is not on disk is not said: it takes part in nothing, and is not called ready. */
 Test(authority, who_can_not_write_is_not_ready_and_says_why) {
   struct place place;
-  begin(&place, AGREEMENT_BALLOT_NEW);
+  place_begin(&place, AGREEMENT_BALLOT_NEW);
   epoch_keep(place.authority, make_consensus(&place, 6));
   struct effect write = take_consensus_write(&place);
   finish_write(&place, &write, false);
@@ -232,7 +232,7 @@ Test(authority, who_can_not_write_is_not_ready_and_says_why) {
   write = take_consensus_write(&place);
   finish_write(&place, &write, true);
   cr_expect_neq(cause(&place), OUTCOME_FILE_FAILED);
-  end(&place);
+  place_end(&place);
 }
 
 static bool is_silent(const struct place *place) {
@@ -453,4 +453,29 @@ Test(authority, the_record_of_another_authority_is_as_good_as_lost) {
   bring_consensus(&place, 7);
   cr_expect(is_silent(&place));
   place_end(&place);
+}
+
+/* Made from a full folder: votes, a record, a consensus, which is the authority's from the call on. */
+static struct place full;
+
+static uint32_t make_authority(void) {
+  failing_allocator_pause(true);
+  struct consensus *consensus = make_consensus(&full, 6);
+  failing_allocator_pause(false);
+  enum outcome outcome = place_try_start(&full, AGREEMENT_BALLOT_READ, consensus);
+  cr_assert(full.authority != NULL ? outcome == OUTCOME_OK : outcome == OUTCOME_NO_MEMORY, "%s", outcome_name(outcome));
+  authority_free(full.authority);
+  full.authority = NULL;
+  cr_assert_eq(memory_budget_used(&full.budget), 0);
+  return outcome != OUTCOME_OK;
+}
+
+Test(authority, is_made_whole_or_not_at_all) {
+  place_begin(&full, AGREEMENT_BALLOT_NEW);
+  bring_vote(&full, 2, 0, OUTCOME_OK);
+  place_run(&full, 2 * SECONDS);
+  cr_assert_not_null(full.record);
+  authority_free(full.authority);
+  failing_allocator_try_every(make_authority, false); /* what it remembers of votes it may do without */
+  place_end(&full);
 }

@@ -32,7 +32,7 @@ static void make_networks(struct place *place) {
   cr_assert_eq(network_chain_take(place->chain, 0, (uint8_t *)text, len), OUTCOME_OK);
 }
 
-void place_start(struct place *place, enum agreement_ballot_state state, struct consensus *consensus) {
+enum outcome place_try_start(struct place *place, enum agreement_ballot_state state, struct consensus *consensus) {
   struct authority_config config = {.self = &place->self, .networks = place->chain, .identity_seed = place->identity, .budget = &place->budget,
                                     .ballot_state = state, .votes = place->votes, .consensus = consensus};
   struct wall_clock clock = {.at = PLACE_START, .date = sample_date("2026-11-23T00:00:00.000Z")};
@@ -42,6 +42,11 @@ void place_start(struct place *place, enum agreement_ballot_state state, struct 
     config.ballot_len = document_len(place->record);
   }
   place->authority = authority_new(&config, place->now, &clock, &outcome);
+  return outcome;
+}
+
+void place_start(struct place *place, enum agreement_ballot_state state, struct consensus *consensus) {
+  enum outcome outcome = place_try_start(place, state, consensus);
   cr_assert(place->authority, "%s", outcome_name(outcome));
 }
 

@@ -31,6 +31,7 @@ struct place {
 /* Serial 2 starts behind the sample consensus. */
 void place_make(struct place *, uint32_t first, uint32_t members);
 /* From what is on disk. One reference to the consensus that was there moves in; NULL: none was. */
+enum outcome place_try_start(struct place *, enum agreement_ballot_state, struct consensus *); /* authority NULL: why */
 void place_start(struct place *, enum agreement_ballot_state, struct consensus *);
 /* Both, in epoch 1. */
 void place_begin(struct place *, enum agreement_ballot_state);

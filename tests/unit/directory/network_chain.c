@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "documents.h"
+#include "tests/unit/protocol/failing_allocator.h"
 
 /* Texts of a small network's files; authority i's keys come from its number. */
 struct text { char bytes[SAMPLE_TEXT_BYTES]; size_t len; struct network_file file; };
@@ -286,4 +287,27 @@ Test(network_chain, a_consensus_has_the_serial_in_force) {
     document_release(text);
   }
   network_chain_free(chain);
+}
+
+static char both[2 * SAMPLE_TEXT_BYTES];
+static size_t both_len;
+
+static uint32_t make_chain(void) {
+  enum outcome outcome;
+  struct network_chain *chain = network_chain_new((const uint8_t *)both, both_len, &outcome, NULL);
+  struct network_chain *copy = chain == NULL ? NULL : network_chain_copy(chain);
+  cr_assert(chain != NULL || outcome == OUTCOME_NO_MEMORY, "%s", outcome_name(outcome));
+  uint32_t told = chain == NULL || copy == NULL;
+  network_chain_free(chain);
+  network_chain_free(copy);
+  return told;
+}
+
+Test(network_chain, is_made_whole_or_not_at_all) {
+  first(&one, 4);
+  next(&two, &one, 5, 10, 0x1f);
+  memcpy(both, one.bytes, one.len);
+  memcpy(both + one.len, two.bytes, two.len);
+  both_len = one.len + two.len;
+  failing_allocator_try_every(make_chain, true);
 }

@@ -14,11 +14,15 @@ void *__real_calloc(size_t, size_t);
 void *__real_realloc(void *, size_t);
 void *__real_aligned_alloc(size_t, size_t);
 void __real_free(void *);
+void *__real_sodium_malloc(size_t);
+void __real_sodium_free(void *);
 void *__wrap_malloc(size_t);
 void *__wrap_calloc(size_t, size_t);
 void *__wrap_realloc(void *, size_t);
 void *__wrap_aligned_alloc(size_t, size_t);
 void __wrap_free(void *);
+void *__wrap_sodium_malloc(size_t);
+void __wrap_sodium_free(void *);
 
 /* Atomic, since tests with threads of their own pass through here too. */
 static _Atomic int64_t live;
@@ -91,6 +95,16 @@ void __wrap_free(void *block) {
   if (pattern_len > 0 && holds_pattern(block, malloc_usable_size(block))) freed_with_pattern++;
   atomic_fetch_sub(&live, 1);
   __real_free(block);
+}
+
+/* Guarded memory: the library wipes it by itself. */
+void *__wrap_sodium_malloc(size_t len) {
+  return must_fail() ? NULL : counted(__real_sodium_malloc(len));
+}
+
+void __wrap_sodium_free(void *block) {
+  if (block) atomic_fetch_sub(&live, 1);
+  __real_sodium_free(block);
 }
 
 int64_t failing_allocator_live(void) {

@@ -319,14 +319,17 @@ Test(link_record, an_open_link_has_given_its_handshake_back) {
   struct random_stream random = test_random("link_record");
   for (int p = 0; p < 2; p++) {
     struct pair pair;
-    int64_t live = failing_allocator_live();
     pair_init(&pair, &random, p == 0 ? LINK_FROM_NODE : LINK_FROM_CLIENT, CHACHA);
+    int64_t live = failing_allocator_live();
     pair_start(&pair);
     cr_assert_eq(failing_allocator_live(), live + 4);
     pair_run(&pair);
     cr_assert_eq(failing_allocator_live(), live + 2);
-    pair_wipe(&pair);
+    link_free(pair.initiator.link);
+    link_free(pair.responder.link);
+    pair.initiator.link = pair.responder.link = NULL;
     cr_assert_eq(failing_allocator_live(), live);
+    pair_wipe(&pair);
   }
 }
 
@@ -361,7 +364,9 @@ static uint32_t open_without_memory(void) {
   struct pair pair;
   struct random_stream random;
   random_init(&random, (const uint8_t[RANDOM_SEED_BYTES]){7});
+  failing_allocator_pause(true);
   pair_init(&pair, &random, LINK_FROM_CLIENT, CHACHA);
+  failing_allocator_pause(false);
   pair.responder.self.backend = pair.initiator.self.backend = aead_best_backend();
   struct end *i = &pair.initiator, *r = &pair.responder;
   i->link = link_new_initiator(&i->self, &pair.peer, pair.pattern, &i->random);

@@ -6,6 +6,7 @@
 
 #include "protocol/limits.h"
 #include "protocol/trunk.h"
+#include "tests/unit/protocol/failing_allocator.h"
 
 enum { POOL_CELLS = 8192, PIPE_BYTES = 64 * 1024, CIRCUITS = 60 };
 
@@ -442,4 +443,26 @@ Test(trunk, no_report_is_lost_whatever_goes_meanwhile) {
   exchange(pair);
   for (uint8_t i = 3; i < CIRCUITS; i++) cr_expect_eq(pair->client.sides[i].out.passed, 10, "circuit %u", i);
   pair_free(pair);
+}
+
+/* Made, begun on and freed; the link is the trunk's from the call on, whatever comes of it. */
+static uint32_t begin_without_memory(void) {
+  struct end end;
+  struct link_peer peer = {.suites = 1 << AEAD_CHACHA20_POLY1305};
+  static const uint8_t request[CIRCUIT_HANDSHAKE_REQUEST_BYTES];
+  struct cell_create create = {.request = request};
+  failing_allocator_pause(true);
+  end_init(&end, 1);
+  failing_allocator_pause(false);
+  struct link *link = link_new_initiator(&end.self, &peer, LINK_FROM_CLIENT, &end.random);
+  if (link != NULL) end.trunk = trunk_new(&end.pool, link, (struct id){1, 1}, 1, 0);
+  uint32_t told = link == NULL || end.trunk == NULL;
+  if (told == 0) told = !trunk_begin(end.trunk, &end.sides[0], 0, &create);
+  cr_assert_eq(end.pool.sides, end.sides[0].state != SIDE_NONE);
+  end_wipe(&end);
+  return told;
+}
+
+Test(trunk, survives_every_failing_allocation) {
+  failing_allocator_try_every(begin_without_memory, true);
 }
