@@ -44,6 +44,7 @@ void hostile_path_init(struct hostile_path *path) {
   path->now = 1000 * SECONDS;
   path->circuits_most = HOSTILE_CIRCUITS_MAX;
   path->hops_most = 3;
+  path->works = UINT32_MAX;
   memset(path->secret, 9, sizeof path->secret);
   path->file = (struct network_file){.serial = 1, .authority_count = 1};
   network_timing_production(&path->file.timing);
@@ -126,15 +127,19 @@ void hostile_path_message(struct hostile_path *path, struct hostile_circuit *cir
 
 /* ---- building ---- */
 
-static bool answer(struct hostile_path *path, struct hostile_circuit *circuit, const uint8_t *identity, const uint8_t *request,
-                   uint8_t reply[CIRCUIT_HANDSHAKE_REPLY_BYTES]) {
+static bool answer(struct hostile_path *path, struct hostile_circuit *circuit, uint8_t reply[CIRCUIT_HANDSHAKE_REPLY_BYTES]) {
   uint8_t key[X25519_BYTES], random[NOISE_RANDOM_BYTES];
   struct circuit_keys keys;
   struct circuit_binding binding = {.handshake_type = CIRCUIT_HANDSHAKE_TYPE_HYBRID, .generation = 1, .place = circuit->built, .suite = AEAD_CHACHA20_POLY1305};
-  memcpy(binding.identity, identity, IDENTITY_BYTES);
+  memcpy(binding.identity, circuit->identity, IDENTITY_BYTES);
   x25519_public(key, path->secret);
   random_bytes(&path->random, random, sizeof random);
-  if (path->silent || circuit->built == path->hops_most || !circuit_handshake_answer(&binding, path->secret, key, request, random, reply, &keys)) return false;
+  if (path->silent || circuit->built == path->hops_most) return false;
+  circuit->is_asked = false;
+  if (!circuit_handshake_answer(&binding, path->secret, key, circuit->request, random, reply, &keys)) {
+    path->misfits++;
+    return false;
+  }
   if (path->lies) reply[5] ^= 1;
   onion_layer_init(&circuit->open[circuit->built], AEAD_CHACHA20_POLY1305, circuit->built, ONION_FORWARD, keys.forward);
   onion_layer_init(&circuit->seal[circuit->built], AEAD_CHACHA20_POLY1305, circuit->built, ONION_BACKWARD, keys.backward);
@@ -142,8 +147,24 @@ static bool answer(struct hostile_path *path, struct hostile_circuit *circuit, c
   return true;
 }
 
+void hostile_path_answer(struct hostile_path *path, struct hostile_circuit *circuit) {
+  uint8_t content[MESSAGE_HEADER_BYTES + CIRCUIT_HANDSHAKE_REPLY_BYTES] = {MESSAGE_EXTENDED};
+  uint8_t place = circuit->built;
+  put_u16(content + 1, CIRCUIT_HANDSHAKE_REPLY_BYTES);
+  if (!circuit->is_asked || !answer(path, circuit, content + MESSAGE_HEADER_BYTES)) return;
+  if (place == 0) trunk_answer(&circuit->side, path->now, content + MESSAGE_HEADER_BYTES);
+  else hostile_path_say(path, circuit, (uint8_t)(place - 1), ONION_FOR_YOU, content, sizeof content);
+}
+
+static void ask(struct hostile_path *path, struct hostile_circuit *circuit, const uint8_t *identity, const uint8_t *request) {
+  memcpy(circuit->identity, identity, sizeof circuit->identity);
+  memcpy(circuit->request, request, sizeof circuit->request);
+  circuit->is_asked = true;
+  if (path->requests < HOSTILE_REQUESTS_MAX) memcpy(path->ephemerals[path->requests++], request, X25519_BYTES);
+  if (!path->holds) hostile_path_answer(path, circuit);
+}
+
 static void take_create(struct hostile_path *path, const struct delivery *delivery) {
-  uint8_t reply[CIRCUIT_HANDSHAKE_REPLY_BYTES];
   struct hostile_circuit *circuit = NULL;
   for (int i = 0; i < path->circuits_most; i++)
     if (path->circuits[i].side.state == SIDE_NONE) circuit = &path->circuits[i];
@@ -152,16 +173,7 @@ static void take_create(struct hostile_path *path, const struct delivery *delive
     return;
   }
   forget_circuit(path, circuit);
-  if (trunk_attach(path->trunk, &circuit->side, delivery->circuit, path->now) && answer(path, circuit, path->guard, delivery->create.request, reply))
-    trunk_answer(&circuit->side, path->now, reply);
-}
-
-static void take_extend(struct hostile_path *path, struct hostile_circuit *circuit, const struct message *message) {
-  uint8_t content[MESSAGE_HEADER_BYTES + CIRCUIT_HANDSHAKE_REPLY_BYTES] = {MESSAGE_EXTENDED};
-  uint8_t last = (uint8_t)(circuit->built - 1);
-  put_u16(content + 1, CIRCUIT_HANDSHAKE_REPLY_BYTES);
-  if (!answer(path, circuit, message->body, message->body + IDENTITY_BYTES + 2, content + MESSAGE_HEADER_BYTES)) return;
-  hostile_path_say(path, circuit, last, ONION_FOR_YOU, content, sizeof content);
+  if (trunk_attach(path->trunk, &circuit->side, delivery->circuit, path->now)) ask(path, circuit, path->guard, delivery->create.request);
 }
 
 static void note_host(struct hostile_path *path, struct hostile_circuit *circuit, const struct message *message) {
@@ -178,7 +190,7 @@ static void take_content(struct hostile_path *path, struct hostile_circuit *circ
   message_reader_init(&reader, content, (size_t)ONION_CONTENT(place), false);
   while (message_read(&reader, &message)) {
     note_host(path, circuit, &message);
-    if (message.command == MESSAGE_EXTEND) take_extend(path, circuit, &message);
+    if (message.command == MESSAGE_EXTEND) ask(path, circuit, message.body, message.body + IDENTITY_BYTES + 2);
     if (message.command >= MESSAGE_FIRST_STREAM_COMMAND) circuit->used = true;
     if (message.command == MESSAGE_DATA) circuit->data += message.len;
     if (circuit->said_count < HOSTILE_SAID_MAX) circuit->said[circuit->said_count++] = message.command;
@@ -203,7 +215,7 @@ static void take_delivery(struct hostile_path *path, const struct delivery *deli
   struct hostile_circuit *circuit = delivery->side == NULL ? NULL : LIST_OBJECT(delivery->side, struct hostile_circuit, side);
   if (delivery->kind == DELIVERY_CREATE) take_create(path, delivery);
   else if (delivery->kind == DELIVERY_ONION) take_onion(path, circuit, delivery->body);
-  else if (delivery->kind == DELIVERY_CLOSED) circuit->built = 0;
+  else if (delivery->kind == DELIVERY_CLOSED) circuit->built = 0, circuit->is_asked = false;
   else if (delivery->kind == DELIVERY_TRANSFER) document_release(delivery->transfer.document);
 }
 
@@ -256,6 +268,13 @@ static void perform(struct hostile_path *path, const struct effect *effect) {
   verbs->event(path->client, path->now, &event);
 }
 
+static void work(struct hostile_path *path) {
+  for (bool more = path->works > 0; more;) {
+    more = path->machine.verbs->work(path->client, path->now);
+    if (path->works != UINT32_MAX) more = --path->works > 0 && more;
+  }
+}
+
 static void settle(struct hostile_path *path) {
   const struct machine_verbs *verbs = path->machine.verbs;
   struct effect effect;
@@ -265,7 +284,7 @@ static void settle(struct hostile_path *path) {
     while (verbs->next_effect(path->client, &effect)) perform(path, &effect);
     moved = from_client(path);
     moved = to_client(path) || moved;
-    for (bool more = true; more;) more = verbs->work(path->client, path->now);
+    work(path);
     while (verbs->next_ready(path->client, &id)) moved = true;
     while (trunk_pool_next_ready(&path->trunks, &id)) moved = true;
     while (trunk_pool_next_finished(&path->trunks) != NULL) {

@@ -10,12 +10,14 @@
 #include "protocol/trunk.h"
 #include "tests/unit/client/sample_relays.h"
 
-enum { HOSTILE_CIRCUITS_MAX = 32, HOSTILE_SAID_MAX = 256, HOSTILE_BUFFER_BYTES = 64 * 1024 };
+enum { HOSTILE_CIRCUITS_MAX = 32, HOSTILE_SAID_MAX = 256, HOSTILE_REQUESTS_MAX = 512, HOSTILE_BUFFER_BYTES = 64 * 1024 };
 
 struct hostile_circuit {
   struct trunk_side side;
   struct onion_layer open[3], seal[3];
   uint8_t built;
+  bool is_asked; /* the next hop's answer is awaited; what was asked: */
+  uint8_t identity[IDENTITY_BYTES], request[CIRCUIT_HANDSHAKE_REQUEST_BYTES];
   bool used; /* a stream began on it */
   uint32_t hosts; /* first letters of the names that streams began to, a bit each */
   uint8_t said[HOSTILE_SAID_MAX]; /* the commands that the exit was sent, in order */
@@ -45,6 +47,11 @@ struct hostile_path {
   uint8_t hops_most;      /* that answer on a circuit */
   bool silent;            /* answers no CREATE and no EXTEND */
   bool lies;              /* answers with a reply that no key made */
+  bool holds;             /* answers only when the test says so */
+  uint32_t works;         /* how often the client still gets time for handshakes; UINT32_MAX: as often as it wants */
+  uint32_t misfits;       /* requests that were not for the hop that got them */
+  uint32_t requests;      /* the ephemeral keys of all that came */
+  uint8_t ephemerals[HOSTILE_REQUESTS_MAX][X25519_BYTES];
   uint32_t hosts_heard;   /* streams that began to a name */
   uint32_t links;         /* made since the beginning */
   size_t received_len;    /* of what the client sent and we could not take yet */
@@ -55,6 +62,8 @@ void hostile_path_init(struct hostile_path *);
 void hostile_path_wipe(struct hostile_path *);
 /* Until nobody has anything to send; `for_ns`: then time passes, and again. */
 void hostile_path_run(struct hostile_path *, uint64_t for_ns);
+/* The hop that was asked answers, unless it is silent. */
+void hostile_path_answer(struct hostile_path *, struct hostile_circuit *);
 /* The link is cut from outside. */
 void hostile_path_cut(struct hostile_path *);
 /* An application that sends these bytes; its id. */
