@@ -33,6 +33,7 @@ enum {
   LIMIT_CIRCUITS_PER_CLIENT_LINK = 2048, /* as many as a client has: LIMIT_CLIENT_CIRCUITS */
   LIMIT_CIRCUITS_OF_A_FEW = 64, /* on a client's link: what it keeps, and may still get, when a shard's circuits run out */
   LIMIT_CREATES_QUEUED_PER_LINK = 64,
+  LIMIT_CREATES_OF_A_FEW = 8,   /* that may wait on a client's link while three quarters of the cells are taken */
   LIMIT_CONTROL_QUEUED_PER_LINK = 1024, /* CREATE and CREATED that a link has not taken: no eviction frees these cells */
   LIMIT_CREATED_QUEUED_PER_CLIENT = 64, /* the same on a client's link: anybody can have many of those */
   LIMIT_CLOSING_PER_LINK = 65536,    /* circuit ids that wait for the answer to our CLOSE */

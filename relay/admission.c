@@ -50,11 +50,17 @@ static bool make_room(struct shard *shard, const struct neighbour *neighbour, in
   return true;
 }
 
+/* [LIMIT-4] With the pool full a new request evicts the oldest, whose turn is next: with enough links none would ever be answered. */
+static uint32_t most_waiting(const struct shard *shard, const struct neighbour *neighbour) {
+  bool is_short = cell_pool_used(shard->cells) >= cell_pool_limit(shard->cells) / 4 * 3;
+  return is_short && is_from_client(neighbour) ? LIMIT_CREATES_OF_A_FEW : LIMIT_CREATES_QUEUED_PER_LINK;
+}
+
 /* [LIMIT-4] */
 static bool may_queue(struct shard *shard, struct neighbour *neighbour, instant now, const struct cell_create *create) {
   return !shard->stopping && place_is_allowed(neighbour, create->place) &&
          create->handshake_type == CIRCUIT_HANDSHAKE_TYPE_HYBRID && find_onion_key(shard, create->generation) != NULL &&
-         neighbour->creates_queued < LIMIT_CREATES_QUEUED_PER_LINK &&
+         neighbour->creates_queued < most_waiting(shard, neighbour) &&
          (link_pattern(trunk_link(neighbour->trunk)) == LINK_FROM_NODE || client_may(neighbour, now));
 }
 
@@ -95,7 +101,8 @@ void admission_forget(struct shard *shard, struct hop *hop) {
   list_leave(&hop->waits);
 }
 
-/* [HS-3] One request, one answer, nothing kept but the keys. */
+/* [HS-3] One request, one answer, nothing kept but the keys. The request gives its cell back before the answer wants one: with
+ * the pool full, of waiting requests as well, what was computed would be for nothing. */
 static bool answer(struct shard *shard, struct hop *hop, instant now, const struct cell_create *create) {
   struct circuit_binding binding = {.handshake_type = create->handshake_type,
                                     .generation = create->generation,
@@ -108,8 +115,9 @@ static bool answer(struct shard *shard, struct hop *hop, instant now, const stru
   const struct onion_key *key = find_onion_key(shard, create->generation);
   random_bytes(&shard->random, random, sizeof random);
   bool good = key != NULL &&
-              circuit_handshake_answer(&binding, key->secret, key->public_key, create->request, random, reply, &keys) &&
-              trunk_answer(&hop->sides[SIDE_CLIENT], now, reply);
+              circuit_handshake_answer(&binding, key->secret, key->public_key, create->request, random, reply, &keys);
+  admission_forget(shard, hop);
+  good = good && trunk_answer(&hop->sides[SIDE_CLIENT], now, reply);
   if (good) {
     onion_layer_init(&hop->open, shard->config.layer_suite, create->place, ONION_FORWARD, keys.forward);
     onion_layer_init(&hop->seal, shard->config.layer_suite, create->place, ONION_BACKWARD, keys.backward);

@@ -7,12 +7,15 @@ void extend_fail(struct shard *shard, struct hop *hop, instant now, enum outcome
   hop_close(shard, hop, now, cause);
 }
 
+/* The request gives its cell back first: with the pool full CREATE would find none. */
 static void send_create(struct shard *shard, struct neighbour *neighbour, struct hop *hop, instant now) {
   struct cell_create create;
-  bool begun = cell_decode_create(hop->request->bytes, &create) &&
-               trunk_begin(neighbour->trunk, &hop->sides[SIDE_EXIT], now, &create);
+  uint8_t request[CIRCUIT_HANDSHAKE_REQUEST_BYTES];
+  bool is_whole = cell_decode_create(hop->request->bytes, &create);
+  if (is_whole) memcpy(request, create.request, sizeof request);
+  create.request = request;
   admission_forget(shard, hop);
-  if (!begun) {
+  if (!is_whole || !trunk_begin(neighbour->trunk, &hop->sides[SIDE_EXIT], now, &create)) {
     extend_fail(shard, hop, now, OUTCOME_LIMIT_REACHED);
     return;
   }

@@ -141,3 +141,56 @@ Test(full_pool, backwards_too_whoever_stood_still_makes_room) {
   give_back(still.bench, &taken);
   bench_free(still.bench);
 }
+
+/* ---- handshakes: a request that waits holds the cell that its answer needs ---- */
+
+Test(full_pool, a_request_that_waited_is_answered) {
+  struct bench *bench = bench_new();
+  struct taken taken = {0};
+  bench_link(bench, END_CLIENT);
+  bench->idle = true;
+  struct bench_circuit *circuit = bench_create(bench, END_CLIENT, 0);
+  bench_run(bench);
+  take_all(bench, &taken);
+  bench->idle = false;
+  bench_run(bench);
+  cr_assert(circuit->is_open && !circuit->closed);
+  cr_assert_eq(bench->shard->figures.evicted, 0);
+  give_back(bench, &taken);
+  bench_free(bench);
+}
+
+Test(full_pool, an_extension_goes_out) {
+  struct middle middle = middle_new();
+  struct bench *bench = middle.bench;
+  struct bench_circuit *other = bench_open(bench, END_FIRST_NODE, 1);
+  struct taken taken = {0};
+  take_all(bench, &taken);
+  cell_pool_give(bench->shard->cells, taken.cells[--taken.count]);
+  bench_extend(bench, other, bench->identities[END_NEXT]);
+  bench_run(bench);
+  cr_assert_not(other->closed);
+  cr_assert_eq(bench_heard(other, MESSAGE_EXTENDED), 1);
+  give_back(bench, &taken);
+  bench_free(bench);
+}
+
+/* Those of a client's link, while three quarters of the cells are taken: more would only evict each other. */
+Test(full_pool, few_requests_wait_on_a_link_while_memory_is_short) {
+  static struct cell *taken[POOL_MOST / 4 * 3];
+  struct bench *bench = bench_new();
+  struct bench_circuit *circuits[LIMIT_CREATES_QUEUED_PER_LINK];
+  uint32_t open = 0;
+  bench_link(bench, END_CLIENT);
+  for (uint32_t i = 0; i < POOL_MOST / 4 * 3; i++) taken[i] = cell_pool_take(bench->shard->cells);
+  bench->idle = true;
+  for (uint32_t i = 0; i < LIMIT_CREATES_QUEUED_PER_LINK; i++) circuits[i] = bench_create(bench, END_CLIENT, 0);
+  bench_run(bench);
+  bench->idle = false;
+  bench_run(bench);
+  for (uint32_t i = 0; i < LIMIT_CREATES_QUEUED_PER_LINK; i++) open += circuits[i]->is_open && !circuits[i]->closed;
+  cr_assert_eq(open, LIMIT_CREATES_OF_A_FEW);
+  cr_assert_eq(bench->shard->figures.creates_refused, LIMIT_CREATES_QUEUED_PER_LINK - LIMIT_CREATES_OF_A_FEW);
+  for (uint32_t i = 0; i < POOL_MOST / 4 * 3; i++) cell_pool_give(bench->shard->cells, taken[i]);
+  bench_free(bench);
+}
