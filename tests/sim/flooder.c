@@ -10,15 +10,28 @@
 #include "protocol/memory_budget.h"
 #include "protocol/trunk.h"
 
-enum { POOL_CELLS = 4096, LINKS_MAX = 256, REFUSALS_TAKEN = 8 };
+enum { POOL_CELLS = 16384, LINKS_MAX = 256, REFUSALS_TAKEN = 8, CIRCUITS = LIMIT_CREATES_QUEUED_PER_LINK + 6 };
 
-struct flood_link { struct id connection; struct trunk *trunk; uint32_t authority; bool is_open; uint32_t refusals; struct document *next; };
+struct flood_link {
+  struct id connection;
+  struct trunk *trunk;
+  uint32_t peer; /* index of the flooder's */
+  bool is_open, is_silent;
+  uint32_t refusals;
+  struct document *next; /* to be handed in */
+  struct trunk_side circuits[CIRCUITS];
+};
+
+struct flood_peer { struct link_peer names; struct address address; };
 
 struct flooder {
   struct sim *sim;
   const struct link_self *self;
-  const struct network_file *file;
+  const struct network_file *file; /* NULL: circuits are begun */
   struct address place;
+  struct flood_peer peers[LIMIT_AUTHORITIES];
+  uint8_t request[CIRCUIT_HANDSHAKE_REQUEST_BYTES]; /* one is as good as many: it is the relay that computes */
+  struct cell_create create;
   uint32_t count, numbers;
   uint64_t handed_in, taken;
   struct memory_budget budget;
@@ -32,29 +45,75 @@ struct flooder {
 
 struct slot { struct flood_link *link; };
 
-struct flooder *flooder_new(struct sim *sim, const struct link_self *self, const struct network_file *file, uint32_t links, const struct address *place) {
+static struct flooder *make(struct sim *sim, const struct link_self *self, uint32_t count) {
   struct flooder *flooder = calloc(1, sizeof *flooder);
   uint8_t seed[RANDOM_SEED_BYTES];
-  if (flooder == NULL || links * file->authority_count > LINKS_MAX) abort();
+  if (flooder == NULL || count > LINKS_MAX) abort();
   flooder->sim = sim;
   flooder->self = self;
-  flooder->file = file;
-  flooder->place = *place;
-  flooder->count = links * file->authority_count;
+  flooder->count = count;
   sim_seed(sim, seed);
   random_init(&flooder->random, seed);
   memory_budget_init(&flooder->budget, SIZE_MAX / 2);
   flooder->cells = cell_pool_new(&flooder->budget, POOL_CELLS);
   trunk_pool_init(&flooder->trunks, flooder->cells, &flooder->random);
   id_table_init(&flooder->connections, sizeof(struct slot), 4 * LINKS_MAX);
-  for (uint32_t i = 0; i < flooder->count; i++) flooder->links[i].authority = i % file->authority_count;
   return flooder;
+}
+
+static struct flood_peer make_peer(const uint8_t *identity, const uint8_t *link_key) {
+  struct flood_peer peer = {.names.suites = 1 << AEAD_CHACHA20_POLY1305};
+  memcpy(peer.names.identity, identity, IDENTITY_BYTES);
+  memcpy(peer.names.link_key, link_key, X25519_BYTES);
+  return peer;
+}
+
+struct flooder *flooder_new(struct sim *sim, const struct link_self *self, const struct network_file *file, uint32_t links, const struct address *place) {
+  struct flooder *flooder = make(sim, self, links * file->authority_count);
+  flooder->file = file;
+  flooder->place = *place;
+  for (uint32_t i = 0; i < file->authority_count; i++) {
+    const struct network_authority *authority = &file->authorities[i];
+    struct flood_peer *peer = &flooder->peers[i];
+    *peer = make_peer(authority->identity, authority->link_key);
+    if (!address_parse_host(authority->host, strlen(authority->host), &peer->address)) abort();
+    peer->address.port = authority->port;
+  }
+  for (uint32_t i = 0; i < flooder->count; i++) flooder->links[i].peer = i % file->authority_count;
+  return flooder;
+}
+
+static void make_request(struct flooder *flooder, const struct relay_entry *relay) {
+  struct circuit_binding binding = {.handshake_type = CIRCUIT_HANDSHAKE_TYPE_HYBRID, .generation = relay->onion_generation, .suite = relay->layer_suite};
+  uint8_t random[NOISE_RANDOM_BYTES];
+  struct noise handshake;
+  memcpy(binding.network, flooder->self->network, sizeof binding.network);
+  memcpy(binding.identity, relay->identity, IDENTITY_BYTES);
+  random_bytes(&flooder->random, random, sizeof random);
+  if (!circuit_handshake_begin(&handshake, &binding, relay->onion_key, random, flooder->request)) abort();
+  noise_wipe(&handshake);
+  flooder->create = (struct cell_create){.handshake_type = binding.handshake_type, .generation = binding.generation, .request = flooder->request};
+}
+
+struct flooder *flooder_of_circuits(struct sim *sim, const struct link_self *self, const struct relay_entry *relay, uint32_t links, uint32_t silent) {
+  struct flooder *flooder = make(sim, self, links + silent);
+  flooder->peers[0] = make_peer(relay->identity, relay->link_key);
+  flooder->peers[0].address = relay->address;
+  for (uint32_t i = links; i < flooder->count; i++) flooder->links[i].is_silent = true;
+  make_request(flooder, relay);
+  return flooder;
+}
+
+static void drop_trunk(struct flood_link *link) {
+  for (int i = 0; i < CIRCUITS; i++) trunk_detach(&link->circuits[i]);
+  trunk_free(link->trunk);
+  link->trunk = NULL;
 }
 
 void flooder_free(struct flooder *flooder) {
   if (flooder == NULL) return;
   for (uint32_t i = 0; i < flooder->count; i++) {
-    trunk_free(flooder->links[i].trunk);
+    drop_trunk(&flooder->links[i]);
     document_release(flooder->links[i].next);
   }
   effect_queue_wipe(&flooder->effects);
@@ -102,26 +161,34 @@ static struct document *make_descriptor(struct flooder *flooder, instant now) {
 }
 
 static void connect_anew(struct flooder *flooder, struct flood_link *link) {
-  const struct network_authority *authority = &flooder->file->authorities[link->authority];
-  struct link_peer peer = {.suites = 1 << AEAD_CHACHA20_POLY1305};
+  const struct flood_peer *peer = &flooder->peers[link->peer];
   if (!id_is_none(link->connection)) {
     struct effect close = {.kind = EFFECT_CLOSE, .id = link->connection};
     effect_queue_put(&flooder->effects, &close);
     id_table_remove(&flooder->connections, link->connection);
   }
-  trunk_free(link->trunk);
-  memcpy(peer.identity, authority->identity, IDENTITY_BYTES);
-  memcpy(peer.link_key, authority->link_key, X25519_BYTES);
+  drop_trunk(link);
   struct slot *slot = id_table_add(&flooder->connections, &link->connection);
   if (slot == NULL) abort();
   slot->link = link;
   link->is_open = false;
-  struct link *inner = link_new_initiator(flooder->self, &peer, LINK_FROM_CLIENT, &flooder->random);
+  struct link *inner = link_new_initiator(flooder->self, &peer->names, LINK_FROM_CLIENT, &flooder->random);
   link->trunk = trunk_new(&flooder->trunks, inner, link->connection, ++flooder->numbers, 0);
-  struct effect effect = {.kind = EFFECT_CONNECT, .id = link->connection, .connection = CONNECTION_LINK};
-  if (!address_parse_host(authority->host, strlen(authority->host), &effect.address)) abort();
-  effect.address.port = authority->port;
+  struct effect effect = {.kind = EFFECT_CONNECT, .id = link->connection, .connection = CONNECTION_LINK, .address = peer->address};
   effect_queue_put(&flooder->effects, &effect);
+}
+
+static void begin_circuit(struct flooder *flooder, struct flood_link *link, struct trunk_side *side, instant now) {
+  if (!trunk_begin(link->trunk, side, now, &flooder->create)) return;
+  flooder->handed_in++;
+}
+
+static void circuit_ended(struct flooder *flooder, struct flood_link *link, const struct delivery *delivery, instant now) {
+  bool is_taken = delivery->kind == DELIVERY_CREATED;
+  flooder->taken += is_taken;
+  if (is_taken) trunk_opened(delivery->side, now);
+  if (is_taken) trunk_cut(delivery->side);
+  begin_circuit(flooder, link, delivery->side, now);
 }
 
 static void hand_in(struct flooder *flooder, struct flood_link *link, instant now) {
@@ -144,7 +211,8 @@ static void answered(struct flooder *flooder, struct flood_link *link, instant n
 static void follow(struct flooder *flooder, struct flood_link *link, instant now) {
   if (link->is_open || link_state(trunk_link(link->trunk)) != LINK_OPEN) return;
   link->is_open = true;
-  hand_in(flooder, link, now);
+  if (flooder->file != NULL) hand_in(flooder, link, now);
+  for (int i = 0; flooder->file == NULL && i < CIRCUITS; i++) begin_circuit(flooder, link, &link->circuits[i], now);
 }
 
 static struct id verb_accept(void *self, instant now, enum connection_kind kind, const struct address *peer) {
@@ -167,8 +235,10 @@ static enum outcome verb_receive(void *self, instant now, struct id id, uint8_t 
     struct delivery delivery;
     bool is_answered = false;
     *ret_used += used;
-    while (outcome == OUTCOME_OK && trunk_next_delivery(link->trunk, now, &delivery, &outcome))
+    while (outcome == OUTCOME_OK && trunk_next_delivery(link->trunk, now, &delivery, &outcome)) {
       if (delivery.kind == DELIVERY_TRANSFER && delivery.transfer.kind == TRANSFER_ENDED) is_answered = true, answer = delivery.transfer.outcome;
+      if (delivery.kind == DELIVERY_CREATED || delivery.kind == DELIVERY_CLOSED) circuit_ended(flooder, link, &delivery, now);
+    }
     if (outcome != OUTCOME_OK) connect_anew(flooder, link);
     else if (is_answered) answered(flooder, link, now, answer);
     else follow(flooder, link, now);
@@ -179,7 +249,7 @@ static enum outcome verb_receive(void *self, instant now, struct id id, uint8_t 
 
 static size_t verb_transmit(void *self, instant now, struct id id, uint8_t *out, size_t room) {
   const struct flood_link *link = find(self, id);
-  return link == NULL ? 0 : trunk_transmit(link->trunk, now, out, room);
+  return link == NULL || link->is_silent ? 0 : trunk_transmit(link->trunk, now, out, room);
 }
 
 static void verb_event(void *self, instant now, const struct event *event) {

@@ -33,6 +33,7 @@ struct sim_host {
   uint64_t delay;        /* one way, from this host to the core */
   uint64_t bytes_per_s;  /* up and down each; 0: no limit */
   int64_t clock_skew_ms;
+  uint64_t work_time;    /* what one handshake takes a machine; 0: nothing */
   uint64_t write_time;   /* from EFFECT_WRITE_FILE to EVENT_WRITTEN; the rename falls in its middle */
   bool is_up, is_cut;    /* cut: nothing passes, connections stand still */
   uint64_t group, apart; /* one bit of its own, or none; whose bits are in `apart` is cut off from here, and it from them */
@@ -47,6 +48,7 @@ struct sim_host {
   struct list files;
   struct list endpoints;
   instant up_free, down_free;
+  instant works_again[SIM_MACHINES_PER_HOST];
   void *owner;                              /* the scenario's */
   void (*on_free)(struct sim_host *);       /* frees the machines */
 };

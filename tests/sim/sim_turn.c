@@ -139,6 +139,17 @@ static void receive_all(struct sim_host *host, uint32_t machine) {
   snapshot_release(&snapshot);
 }
 
+/* True: more waits. */
+static bool do_work(struct sim_host *host, uint32_t machine) {
+  struct machine *m = &host->machines[machine];
+  instant now = host->sim->now;
+  bool more = true;
+  if (host->works_again[machine] > now) return true;
+  for (int i = 0; more && i < (host->work_time > 0 ? 1 : SIM_WORK_PER_TURN); i++) more = m->verbs->work(m->self, now);
+  host->works_again[machine] = instant_after(now, host->work_time);
+  return more;
+}
+
 void turn_run(struct sim_host *host, uint32_t machine) {
   struct machine *m = &host->machines[machine];
   struct sim *sim = host->sim;
@@ -149,13 +160,14 @@ void turn_run(struct sim_host *host, uint32_t machine) {
   take_effects(host, machine);
   transmit_ready(host, machine);
   take_effects(host, machine);
-  bool more = true;
-  for (int i = 0; more && i < SIM_WORK_PER_TURN; i++) more = m->verbs->work(m->self, sim->now);
+  bool more = do_work(host, machine);
   take_effects(host, machine);
   transmit_ready(host, machine);
   take_effects(host, machine);
   instant deadline = m->verbs->deadline(m->self);
   /* A turn takes time: a machine that always has more to do must not stop the world. */
-  if (more || deadline <= sim->now) deadline = instant_after(sim->now, 10 * MICROSECONDS);
+  instant soon = instant_after(sim->now, 10 * MICROSECONDS);
+  if (deadline <= sim->now) deadline = soon;
+  else if (more) deadline = instant_earlier(deadline, host->works_again[machine] > soon ? host->works_again[machine] : soon);
   if (deadline != INSTANT_NEVER && host->is_up) sim_plan_turn(host, machine, deadline);
 }
