@@ -6,28 +6,17 @@
 #include "client/client_internal.h"
 #include "protocol/status.h"
 #include "tests/unit/client/hostile_relay.h"
-#include "tests/unit/client/small_network.h"
+#include "tests/unit/client/whole_client.h"
 #include "tests/unit/seed.h"
 
 TestSuite(client, .timeout = 60);
 
 static struct small_network network;
 
-static void begin(const char *test, struct small_options options) {
-  options.seed = test_seed(test);
-  small_network_init(&network, &options);
-  cr_assert(small_network_wait_ready(&network), "not ready within a minute");
-}
-
-static const struct fetch_result *result(uint32_t index) { return fetcher_result(network.fetcher, index); }
-
-static void expect_whole(uint32_t index) {
-  const struct fetch_result *r = result(index);
-  cr_expect(r->done && !r->failed && r->got == r->want, "fetch %u: done %d, reply %u, %llu of %llu bytes, wrong %d", index, r->done,
-            r->socks_reply, (unsigned long long)r->got, (unsigned long long)r->want, r->wrong_bytes);
-}
-
-static void run_for(uint64_t duration) { cr_assert(sim_run_for(&network.sim, duration), "an invariant broke"); }
+static void begin(const char *test, struct small_options options) { whole_client_begin(&network, test, options); }
+static const struct fetch_result *result(uint32_t index) { return whole_client_result(&network, index); }
+static void expect_whole(uint32_t index) { whole_client_expect_fetched(&network, index); }
+static void run_for(uint64_t duration) { whole_client_run_for(&network, duration); }
 
 /* ---- fetching ---- */
 

@@ -19,11 +19,8 @@ static void say(struct hostile_circuit *circuit, uint8_t command, const void *bo
 static uint8_t look_up(const uint8_t *resolved, size_t len, uint8_t ret_address[4]) {
   static const uint8_t request[] = {5, 1, 0, 5, 0xf0, 0, 3, 1, 'x', 0, 0};
   uint8_t out[64] = {0};
-  hostile_path_init(&path);
-  hostile_path_run(&path, SECONDS);
-  struct id app = hostile_path_app(&path, request, sizeof request);
-  hostile_path_run(&path, MILLISECONDS);
-  struct hostile_circuit *circuit = hostile_path_used(&path);
+  struct id app;
+  struct hostile_circuit *circuit = hostile_path_stream(&path, request, sizeof request, &app);
   cr_assert_not_null(circuit);
   say(circuit, MESSAGE_RESOLVED, resolved, len);
   say(circuit, MESSAGE_END, &(uint8_t){OUTCOME_DONE}, 1);

@@ -47,11 +47,8 @@ Test(hostile_causes, no_hop_raises_an_alarm_in_the_directory_s_name) {
 static uint8_t reply_after(uint8_t code) {
   static const uint8_t request[] = {5, 1, 0, 5, 1, 0, 3, 1, 'x', 0, 80};
   uint8_t out[64];
-  hostile_path_init(&path);
-  hostile_path_run(&path, SECONDS);
-  struct id app = hostile_path_app(&path, request, sizeof request);
-  hostile_path_run(&path, MILLISECONDS);
-  struct hostile_circuit *circuit = hostile_path_used(&path);
+  struct id app;
+  struct hostile_circuit *circuit = hostile_path_stream(&path, request, sizeof request, &app);
   cr_assert_not_null(circuit);
   hostile_path_message(&path, circuit, MESSAGE_END, 1, &code, 1);
   hostile_path_run(&path, MILLISECONDS);

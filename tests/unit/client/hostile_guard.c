@@ -5,6 +5,7 @@
 
 #include "protocol/limits.h"
 #include "tests/unit/client/hostile_path.h"
+#include "tests/unit/raw_cell.h"
 
 TestSuite(hostile_guard, .timeout = 60);
 
@@ -77,19 +78,9 @@ Test(hostile_guard, answers_count_from_the_hop_that_was_asked_alone) {
 
 /* ---- cells against the rules of links ---- */
 
-static bool next_raw(void *context, instant now, uint8_t cell[CELL_BYTES]) {
-  const uint8_t **raw = context;
-  (void)now;
-  if (*raw == NULL) return false;
-  memcpy(cell, *raw, CELL_BYTES);
-  *raw = NULL;
-  return true;
-}
-
 static void raw(const uint8_t cell[CELL_BYTES]) {
   static uint8_t bytes[LINK_RECORD_MAX_BYTES];
-  struct cell_source source = {.next = next_raw, .context = &cell};
-  size_t len = link_transmit(trunk_link(path.trunk), path.now, bytes, sizeof bytes, &source), used;
+  size_t len = raw_cell_seal(trunk_link(path.trunk), path.now, cell, bytes, sizeof bytes), used;
   path.machine.verbs->receive(path.client, path.now, path.link, bytes, len, &used);
   hostile_path_run(&path, 0);
 }

@@ -329,6 +329,14 @@ struct hostile_circuit *hostile_path_used(struct hostile_path *path) {
   return NULL;
 }
 
+struct hostile_circuit *hostile_path_stream(struct hostile_path *path, const void *request, size_t len, struct id *ret_app) {
+  hostile_path_init(path);
+  hostile_path_run(path, SECONDS);
+  *ret_app = hostile_path_app(path, request, len);
+  hostile_path_run(path, MILLISECONDS);
+  return hostile_path_used(path);
+}
+
 uint64_t hostile_path_figure(const struct hostile_path *path, const char *name) {
   struct status status;
   path->machine.verbs->status(path->client, path->now, &status);

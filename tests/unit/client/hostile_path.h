@@ -68,6 +68,8 @@ void hostile_path_answer(struct hostile_path *, struct hostile_circuit *);
 void hostile_path_cut(struct hostile_path *);
 /* An application that sends these bytes; its id. */
 struct id hostile_path_app(struct hostile_path *, const void *bytes, size_t len);
+/* From the beginning: once circuits stand ready an application asks so; the circuit on which its stream began, or NULL. */
+struct hostile_circuit *hostile_path_stream(struct hostile_path *, const void *request, size_t len, struct id *ret_app);
 /* What the client has for the application, at most `room`. */
 size_t hostile_path_read(struct hostile_path *, struct id app, uint8_t *out, size_t room);
 /* The circuit on which a stream began; NULL: none yet. */

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/unit/raw_cell.h"
+
 enum { ROUNDS_MOST = 20000, POOL_CELLS = 4096, GENERATION = 1 };
 
 static void check(const struct bench *bench) {
@@ -344,21 +346,11 @@ void bench_push_in(struct bench *bench, int end) {
   while (carry_in(bench, &bench->ends[end])) {}
 }
 
-static bool next_raw(void *context, instant now, uint8_t cell[CELL_BYTES]) {
-  const uint8_t **raw = context;
-  (void)now;
-  if (*raw == NULL) return false;
-  memcpy(cell, *raw, CELL_BYTES);
-  *raw = NULL;
-  return true;
-}
-
 void bench_raw(struct bench *bench, int which, const uint8_t cell[CELL_BYTES]) {
   struct bench_end *end = &bench->ends[which];
-  struct cell_source source = {.next = next_raw, .context = &cell};
   if (end->trunk == NULL) return;
-  end->to_shard_len += link_transmit(trunk_link(end->trunk), bench->now, end->to_shard + end->to_shard_len,
-                                     BENCH_BUFFER_BYTES - end->to_shard_len, &source);
+  end->to_shard_len += raw_cell_seal(trunk_link(end->trunk), bench->now, cell, end->to_shard + end->to_shard_len,
+                                     BENCH_BUFFER_BYTES - end->to_shard_len);
   into_shard(bench, end);
 }
 
