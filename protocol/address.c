@@ -275,12 +275,13 @@ static bool is_name_byte(char c) {
 bool host_name_is_valid(const char *name, size_t len) {
   struct address address;
   if (len < 1 || len > HOST_NAME_MAX_BYTES || address_parse_host(name, len, &address)) return false;
+  size_t label = 0; /* where it begins */
   for (size_t i = 0; i < len; i++) {
     if (is_name_byte(name[i])) continue;
-    bool ends_label = name[i] == '.' && i > 0 && name[i - 1] != '.' && i + 1 < len;
-    if (!ends_label) return false;
+    if (name[i] != '.' || i == label || i - label > HOST_LABEL_MAX_BYTES) return false;
+    label = i + 1;
   }
-  return true;
+  return label < len && len - label <= HOST_LABEL_MAX_BYTES;
 }
 
 uint64_t address_source_key(const struct address *address) {

@@ -13,7 +13,7 @@ enum address_family { ADDRESS_NONE = 0, ADDRESS_IPV4 = 4, ADDRESS_IPV6 = 6 };
 
 struct address { uint8_t family; uint8_t bytes[16]; uint16_t port; }; /* IPv4 uses bytes[0..4); the rest zero */
 
-enum { ADDRESS_TEXT_BYTES = 56, HOST_NAME_MAX_BYTES = 255 };
+enum { ADDRESS_TEXT_BYTES = 56, HOST_NAME_MAX_BYTES = 255, HOST_LABEL_MAX_BYTES = 63 };
 
 /* "192.0.2.1:443" or "[2001:db8::1]:443". Strict; false leaves ret unspecified. */
 bool address_parse(const char *text, size_t len, struct address *ret);

@@ -290,4 +290,8 @@ Test(host_name, only_names_that_may_be_looked_up_pass) {
   cr_assert(!host_name_is_valid("a\0b", 3));
   for (size_t i = 0; i < sizeof longest; i++) longest[i] = i % 10 == 9 ? '.' : 'a';
   cr_assert(host_name_is_valid(longest, 255) && !host_name_is_valid(longest, 256));
+  memset(longest, 'a', sizeof longest);
+  longest[63] = '.';
+  cr_expect(host_name_is_valid(longest, 63) && host_name_is_valid(longest, 64 + 63));
+  cr_expect_not(host_name_is_valid(longest, 64 + 64), "no label is that long: nobody is asked");
 }

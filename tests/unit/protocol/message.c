@@ -53,6 +53,7 @@ static void write_body(const struct rule *rule, uint8_t *body, size_t len) {
     put_u16(body, rule->command == MESSAGE_BEGIN ? 80 : 0);
     body[2] = TARGET_NAME;
     body[3] = (uint8_t)(len - 4);
+    for (size_t dot = 4 + 9; dot + 1 < len; dot += 10) body[dot] = '.';
   } else if (!rule->control && rule->command == MESSAGE_RESOLVED && len == 137) {
     body[0] = 8;
     for (int i = 0; i < 8; i++) body[1 + 17 * i] = 6;
