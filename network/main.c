@@ -123,7 +123,7 @@ static enum outcome run_up(int argc, char **argv, struct complaint *complaint) {
                              .exits = (uint32_t)values[UP_EXITS].number, .clients = (uint32_t)values[UP_CLIENTS].number,
                              .port_base = (uint16_t)values[UP_PORT].number, .addresses_path = values[UP_ADDRESSES].text,
                              .exec_prefix = values[UP_EXEC].text, .shards = values[UP_SHARDS].text, .aead = values[UP_AEAD].text,
-                             .log_level = values[UP_LOG].text, .no_wait = values[UP_NO_WAIT].is_given};
+                             .log_level = values[UP_LOG].text, .is_named = values[UP_NAME].is_given, .no_wait = values[UP_NO_WAIT].is_given};
   enum aead_backend backend;
   outcome = command_line_place("socks", values[UP_SOCKS].text, &wishes.socks, complaint);
   if (outcome == OUTCOME_OK) outcome = command_line_backend(values[UP_AEAD].text, &backend, complaint); /* the nodes choose; a name that none knows is said at once */

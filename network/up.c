@@ -82,6 +82,10 @@ static enum outcome have_network(struct up_run *run) {
     complain(run->complaint, "%s is a lab's, and stays one: leave --production out, or choose a new folder.", path);
     return OUTCOME_BAD_SETTING;
   }
+  if (run->wishes->is_named && strcmp(run->wishes->init.name, run->network.name) != 0) {
+    complain(run->complaint, "%s is of the network `%s`, and stays so: leave --name out, or choose a new folder.", path, run->network.name);
+    return OUTCOME_BAD_SETTING;
+  }
   progress_done(&run->progress, "the network `%s` of %s", run->network.name, path);
   return OUTCOME_OK;
 }

@@ -23,6 +23,7 @@ struct up_wishes {
   const char *exec_prefix;       /* NULL: each program as it is */
   const char *shards, *memory;   /* of each relay, handed on; NULL: the relay's own default, which is for a machine of its own */
   const char *aead, *log_level;  /* handed on; NULL: the programs' own defaults */
+  bool is_named;                 /* init.name was asked for: a network that is made already must have it */
   bool no_wait;
 };
 

@@ -426,7 +426,7 @@ def wishes_that_cannot_be_are_refused_before_anything_starts():
             assert code == 66 and f'"{socks}"' in said and "port" in said, (code, said)
             code, said = run("tunic", "run", "--network", network, "--data", os.path.join(folder, "c"), "--socks", socks, timeout=20)
             assert code == 66 and f'"{socks}"' in said, (code, said)
-        for option, value in (("--aead", "rot13"), ("--shards", "0"), ("--production", None)):
+        for option, value in (("--aead", "rot13"), ("--shards", "0"), ("--production", None), ("--name", "other")):
             code, said = run("tunic-network", "up", net, option, *[value] * (value is not None))
             assert code == 66 and option in said and "last words" not in said, (code, said)
         code, said = run("tunic-network", "init", os.path.join(folder, "long"), "--name", "x" * 64)
