@@ -197,7 +197,7 @@ static void save_files(struct client *client) {
   if (client->unsaved.consensus)
     client->unsaved.consensus = !write_file(client, "consensus", document_take(consensus_text(consensus)), false, &id);
   if (client->unsaved.network)
-    client->unsaved.network = !write_file(client, "network", network_chain_text(client->config.networks), false, &id);
+    client->unsaved.network = !write_file(client, FETCH_NETWORK_FILE, network_chain_text(client->config.networks), false, &id);
   if (client->unsaved.split != NULL && write_file(client, FETCH_SPLIT_FILE, document_take(client->unsaved.split), false, &id)) {
     document_release(client->unsaved.split);
     client->unsaved.split = NULL;

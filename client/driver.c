@@ -5,6 +5,7 @@
 
 #include "client/client.h"
 #include "client/saved_state.h"
+#include "directory/driver.h"
 #include "directory/fetch.h"
 #include "io/launch.h"
 #include "protocol/limits.h"
@@ -13,7 +14,6 @@ enum { MEGABYTE = 1024 * 1024 };
 
 static const char STATE_FILE[] = "state";
 static const char CONSENSUS_FILE[] = "consensus";
-static const char NETWORK_FILE[] = "network";
 
 struct program_of_client {
   const struct client_settings *settings;
@@ -25,20 +25,9 @@ struct program_of_client {
   struct client *client;
 };
 
-static enum outcome read_network(struct program_of_client *program, struct complaint *complaint) {
-  const char *path = program->settings->network_path;
-  struct document *given, *stored = NULL;
-  uint32_t line = 0;
-  enum outcome outcome = launch_check_split(&program->launch, FETCH_SPLIT_FILE, complaint);
-  if (outcome == OUTCOME_OK) outcome = file_read(path, NETWORK_CHAIN_BYTES, &given, complaint);
-  if (outcome != OUTCOME_OK) return outcome;
-  if (folder_read(program->launch.folder, NETWORK_FILE, NETWORK_CHAIN_BYTES, &stored, NULL) != OUTCOME_OK) stored = NULL;
-  program->networks = network_chain_start(given, stored, &outcome, &line);
-  document_release(given);
-  document_release(stored);
-  if (program->networks != NULL) return OUTCOME_OK;
-  if (line > 0) complain(complaint, "%s is no network file (line %u): %s", path, line, outcome_text(outcome));
-  else complain(complaint, "%s can't be used with what is in %s: %s", path, program->settings->data_path, outcome_text(outcome));
+static enum outcome read_networks(struct program_of_client *program, struct complaint *complaint) {
+  enum outcome outcome;
+  program->networks = driver_read_networks(&program->launch, program->settings->network_path, program->settings->data_path, &outcome, complaint);
   return outcome;
 }
 
@@ -103,7 +92,7 @@ static void warn_if_open(const struct program_of_client *program) {
 static enum outcome run(struct program_of_client *program, struct complaint *complaint) {
   const struct client_settings *settings = program->settings;
   enum outcome outcome = launch_begin("tunic", settings->data_path, settings->log_level, &program->launch, complaint);
-  if (outcome == OUTCOME_OK) outcome = read_network(program, complaint);
+  if (outcome == OUTCOME_OK) outcome = read_networks(program, complaint);
   if (outcome == OUTCOME_OK) outcome = read_state(program, complaint);
   if (outcome == OUTCOME_OK) outcome = make_machine(program);
   if (outcome != OUTCOME_OK) return outcome;

@@ -33,7 +33,6 @@ void authority_free(struct authority *);
 struct machine authority_machine(struct authority *);
 
 /* Files of its folder. */
-#define AUTHORITY_NETWORK_FILE "network"
 #define AUTHORITY_BALLOT_FILE "ballot"
 #define AUTHORITY_CONSENSUS_FILE "consensus"
 #define AUTHORITY_EVIDENCE_FILE "evidence"

@@ -39,7 +39,7 @@ static uint64_t next_epoch(const struct authority *authority) {
 void authority_save_network(struct authority *authority) {
   struct document *text = network_chain_text(authority->config.networks);
   authority->network_unsaved = text == NULL;
-  authority_write(authority, WRITE_NETWORK, AUTHORITY_NETWORK_FILE, text);
+  authority_write(authority, WRITE_NETWORK, FETCH_NETWORK_FILE, text);
 }
 
 /* [NET-14] The first proof is enough; the reference moves in. */

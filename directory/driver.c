@@ -25,20 +25,26 @@ struct program_of_authority {
   struct authority *authority;
 };
 
-static enum outcome read_network(struct program_of_authority *program, struct complaint *complaint) {
-  const char *path = program->settings->network_path;
+struct network_chain *driver_read_networks(const struct launch *launch, const char *path, const char *data_path, enum outcome *ret_outcome,
+                                           struct complaint *complaint) {
   struct document *given, *stored = NULL;
   uint32_t line = 0;
-  enum outcome outcome = launch_check_split(&program->launch, FETCH_SPLIT_FILE, complaint);
-  if (outcome == OUTCOME_OK) outcome = file_read(path, NETWORK_CHAIN_BYTES, &given, complaint);
-  if (outcome != OUTCOME_OK) return outcome;
-  if (folder_read(program->launch.folder, AUTHORITY_NETWORK_FILE, NETWORK_CHAIN_BYTES, &stored, NULL) != OUTCOME_OK) stored = NULL;
-  program->networks = network_chain_start(given, stored, &outcome, &line);
+  *ret_outcome = launch_check_split(launch, FETCH_SPLIT_FILE, complaint);
+  if (*ret_outcome == OUTCOME_OK) *ret_outcome = file_read(path, NETWORK_CHAIN_BYTES, &given, complaint);
+  if (*ret_outcome != OUTCOME_OK) return NULL;
+  if (folder_read(launch->folder, FETCH_NETWORK_FILE, NETWORK_CHAIN_BYTES, &stored, NULL) != OUTCOME_OK) stored = NULL;
+  struct network_chain *networks = network_chain_start(given, stored, ret_outcome, &line);
   document_release(given);
   document_release(stored);
-  if (program->networks != NULL) return OUTCOME_OK;
-  if (line > 0) complain(complaint, "%s is no network file (line %u): %s", path, line, outcome_text(outcome));
-  else complain(complaint, "%s can't be used with what is in %s: %s", path, program->settings->data_path, outcome_text(outcome));
+  if (networks != NULL) return networks;
+  if (line > 0) complain(complaint, "%s is no network file (line %u): %s", path, line, outcome_text(*ret_outcome));
+  else complain(complaint, "%s can't be used with what is in %s: %s", path, data_path, outcome_text(*ret_outcome));
+  return NULL;
+}
+
+static enum outcome read_networks(struct program_of_authority *program, struct complaint *complaint) {
+  enum outcome outcome;
+  program->networks = driver_read_networks(&program->launch, program->settings->network_path, program->settings->data_path, &outcome, complaint);
   return outcome;
 }
 
@@ -150,7 +156,7 @@ static enum outcome make_machine(struct program_of_authority *program, struct co
 static enum outcome run(struct program_of_authority *program, struct complaint *complaint) {
   const struct authority_settings *settings = program->settings;
   enum outcome outcome = launch_begin("tunic-directory", settings->data_path, settings->log_level, &program->launch, complaint);
-  if (outcome == OUTCOME_OK) outcome = read_network(program, complaint);
+  if (outcome == OUTCOME_OK) outcome = read_networks(program, complaint);
   if (outcome == OUTCOME_OK) outcome = read_keys(program, complaint);
   if (outcome == OUTCOME_OK) outcome = find_place(program, complaint);
   if (outcome == OUTCOME_OK) outcome = make_machine(program, complaint);
@@ -199,7 +205,7 @@ static enum outcome make_record(struct program_of_authority *program, struct com
 /* [AGREE-33] */
 static enum outcome forget_ballot(struct program_of_authority *program, struct complaint *complaint) {
   enum outcome outcome = launch_begin("tunic-directory", program->settings->data_path, TRACE_WARNING, &program->launch, complaint);
-  if (outcome == OUTCOME_OK) outcome = read_network(program, complaint);
+  if (outcome == OUTCOME_OK) outcome = read_networks(program, complaint);
   if (outcome == OUTCOME_OK) outcome = read_keys(program, complaint);
   return outcome == OUTCOME_OK ? make_record(program, complaint) : outcome;
 }

@@ -1,16 +1,16 @@
-/* An authority as a process: finds which one it is, reads its folder, runs its machine.
- * Spec: specs/authority.md, specs/key-files.md. Called by directory/main.c.
+/* An authority as a process: finds which one it is, reads its folder, runs its machine. And what every program begins with.
+ * Spec: specs/authority.md, specs/key-files.md, specs/network-file.md. Called by directory/main.c; the drivers of relay/ and client/.
  * Never decides anything that the machine could.
  */
 #ifndef TUNIC_DIRECTORY_DRIVER_H
 #define TUNIC_DIRECTORY_DRIVER_H
 
 #include "crypto/aead.h"
+#include "directory/network_chain.h"
+#include "io/launch.h"
 #include "protocol/address.h"
 #include "protocol/outcome.h"
 #include "protocol/trace.h"
-
-struct complaint;
 
 struct authority_settings {
   const char *network_path, *data_path;
@@ -23,5 +23,10 @@ struct authority_settings {
 
 /* Until it is told to stop. */
 enum outcome authority_run(const struct authority_settings *, struct complaint *);
+
+/* [NET-12] [NET-14] The network files of any node: what a person gave, joined to what the folder holds. NULL: why, and it is said.
+ * `data_path`: the folder, as the person named it. */
+struct network_chain *driver_read_networks(const struct launch *, const char *path, const char *data_path, enum outcome *ret_outcome,
+                                           struct complaint *);
 
 #endif

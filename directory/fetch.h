@@ -71,6 +71,7 @@ bool fetch_take_network_news(struct fetch *);
 /* What proves that the directory was split, once after it came: two texts, one behind the other, to be kept in FETCH_SPLIT_FILE. The
  * reference becomes the caller's; NULL: nothing. */
 #define FETCH_SPLIT_FILE "directory-split"
+#define FETCH_NETWORK_FILE "network" /* the chain's text, as every machine saves it */
 struct document *fetch_take_split(struct fetch *);
 /* A network file from elsewhere: as network_chain_take. */
 enum outcome fetch_take_network(struct fetch *, instant now, const uint8_t *bytes, size_t len);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "directory/driver.h"
 #include "directory/signing_certificate.h"
 #include "io/command_line.h"
 #include "io/key_file.h"
@@ -51,19 +52,8 @@ static enum outcome read_network(const char *path, struct network_file *ret, str
 }
 
 static enum outcome read_networks(struct relay *relay, struct complaint *complaint) {
-  const char *path = relay->settings->network_path;
-  struct document *given, *stored = NULL;
-  uint32_t line = 0;
-  enum outcome outcome = launch_check_split(&relay->launch, FETCH_SPLIT_FILE, complaint);
-  if (outcome == OUTCOME_OK) outcome = file_read(path, NETWORK_CHAIN_BYTES, &given, complaint);
-  if (outcome != OUTCOME_OK) return outcome;
-  if (folder_read(relay->launch.folder, KEEPER_NETWORK_FILE, NETWORK_CHAIN_BYTES, &stored, NULL) != OUTCOME_OK) stored = NULL;
-  relay->networks = network_chain_start(given, stored, &outcome, &line);
-  document_release(given);
-  document_release(stored);
-  if (relay->networks != NULL) return OUTCOME_OK;
-  if (line > 0) complain(complaint, "%s is no network file (line %u): %s", path, line, outcome_text(outcome));
-  else complain(complaint, "%s can't be used with what is in %s: %s", path, relay->settings->data_path, outcome_text(outcome));
+  enum outcome outcome;
+  relay->networks = driver_read_networks(&relay->launch, relay->settings->network_path, relay->settings->data_path, &outcome, complaint);
   return outcome;
 }
 

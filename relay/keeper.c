@@ -277,7 +277,7 @@ static bool next_owed(struct keeper *keeper, struct effect *ret) {
   }
   if (keeper->consensus_unsaved)
     return owe_file(&keeper->consensus_unsaved, KEEPER_CONSENSUS_FILE, document_take(consensus_text(consensus)), ret);
-  return keeper->network_unsaved && owe_file(&keeper->network_unsaved, KEEPER_NETWORK_FILE, network_chain_text(keeper->config.networks), ret);
+  return keeper->network_unsaved && owe_file(&keeper->network_unsaved, FETCH_NETWORK_FILE, network_chain_text(keeper->config.networks), ret);
 }
 
 static bool verb_next_effect(void *self, struct effect *ret) {

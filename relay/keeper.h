@@ -40,7 +40,6 @@ const struct consensus *keeper_consensus(const struct keeper *);
 
 /* Files of a relay's folder that the keeper writes. */
 #define KEEPER_ONION_KEYS_FILE "onion-keys"
-#define KEEPER_NETWORK_FILE "network"
 #define KEEPER_CONSENSUS_FILE "consensus"
 #define KEEPER_DESCRIPTOR_FILE "descriptor"
 

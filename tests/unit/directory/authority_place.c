@@ -115,7 +115,7 @@ void place_run_disk(struct place *place, bool good) {
   while (machine.verbs->next_effect(machine.self, &effect)) {
     if (effect.kind != EFFECT_WRITE_FILE) continue;
     if (good && strcmp(effect.name, AUTHORITY_BALLOT_FILE) == 0) keep_record(place, effect.document);
-    if (good && strcmp(effect.name, AUTHORITY_NETWORK_FILE) == 0) keep(&place->networks_text, effect.document);
+    if (good && strcmp(effect.name, FETCH_NETWORK_FILE) == 0) keep(&place->networks_text, effect.document);
     if (good && strcmp(effect.name, FETCH_SPLIT_FILE) == 0) keep(&place->split_proof, effect.document);
     for (uint32_t i = 0; good && i < AUTHORITY_VOTE_FILES; i++) {
       char name[AUTHORITY_VOTE_NAME_BYTES];
