@@ -189,6 +189,15 @@ uint32_t trunk_side_room(const struct trunk_side *side) {
   return LIMIT_STREAM_QUEUE_CELLS - side->queue.count;
 }
 
+/* Who had the last report to make takes along that there was one: else nobody is told of the next urgent one. */
+static void forget_report(struct trunk_side *side) {
+  struct trunk *trunk = side->trunk;
+  list_leave(&side->report);
+  if (list_first(&trunk->reports) != NULL) return;
+  list_leave(&trunk->unhurried);
+  trunk->reports_due = false;
+}
+
 void trunk_forget(struct trunk_side *side) {
   struct trunk *trunk = side->trunk;
   if (trunk == NULL) return;
@@ -197,7 +206,7 @@ void trunk_forget(struct trunk_side *side) {
   backlog_progress(trunk->pool, &side->backlog, false);
   schedule_remove(trunk->schedule, &side->entry);
   list_leave(&side->of_trunk);
-  list_leave(&side->report);
+  forget_report(side);
   list_leave(&side->drain);
   list_leave(&side->roomy);
   trunk->side_count--;

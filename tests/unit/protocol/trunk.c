@@ -466,3 +466,29 @@ static uint32_t begin_without_memory(void) {
 Test(trunk, survives_every_failing_allocation) {
   failing_allocator_try_every(begin_without_memory, true);
 }
+
+/* [CREDIT-3] Nothing is left to tell, nobody wakes for it, and what is urgent later is still told at once. */
+Test(trunk, a_report_that_went_with_its_circuit_leaves_nothing_behind) {
+  struct pair *pair = pair_new();
+  struct id connection;
+  begin(pair, 0);
+  begin(pair, 1);
+  settle(pair);
+  for (uint32_t n = 0; n < 6; n++) push(pair, &pair->client, 0, n);
+  exchange(pair);
+  trunk_cut(&pair->relay.sides[0]);
+  cr_expect_eq(trunk_pool_deadline(&pair->relay.pool), INSTANT_NEVER);
+  exchange(pair);
+  pair->now += LIMIT_REPORT_TIME;
+  trunk_pool_tick(&pair->relay.pool, pair->now);
+  exchange(pair);
+
+  for (uint32_t n = 0; n < 6; n++) push(pair, &pair->client, 1, n);
+  carry(pair, &pair->client, &pair->relay);
+  while (trunk_pool_next_ready(&pair->relay.pool, &connection)) continue;
+  for (uint32_t n = 6; n < 40; n++) push(pair, &pair->client, 1, n);
+  carry(pair, &pair->client, &pair->relay);
+  cr_assert_eq(pair->relay.received[1], 40);
+  cr_expect(trunk_pool_next_ready(&pair->relay.pool, &connection), "there is something to send now");
+  pair_free(pair);
+}
