@@ -128,7 +128,8 @@ static void hold(struct pace *pace, instant now, uint64_t rate, uint64_t queue, 
 
 /* [PACE-8] The control would go on from the least round trip: only where that is about what a round trip takes now. */
 static void renew(struct pace *pace, instant now, const struct pace_sample *sample, uint64_t queue) {
-  bool is_near = queue <= wanted_queue(pace, pace->rate) / 2 * 3 && sample->round_trip <= sample->least_round_trip / 2 * 3;
+  uint64_t wanted = wanted_queue(pace, pace->state == PACE_HOLD ? pace->limit : pace->rate);
+  bool is_near = queue <= wanted / 2 * 3 && sample->round_trip <= sample->least_round_trip / 2 * 3;
   if (pace->state == PACE_YIELD || !is_near || now - pace->renewed_at < RENEWAL_TIME) return;
   pace->renewed_at = now;
   pace->is_renewal_due = true;

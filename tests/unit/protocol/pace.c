@@ -120,6 +120,21 @@ Test(pace, the_systems_control_is_not_renewed_after_a_pause_before_a_round_was_s
   cr_expect_eq(renewals(&path, 1, 0, 1000000), 1);
 }
 
+/* [PACE-8] Who sends little now would want a longer queue, if it had no limit. */
+Test(pace, the_queue_that_leaves_the_systems_control_alone_goes_by_the_limit) {
+  struct path path;
+  path_init(&path);
+  pass_rounds(&path, 2, 40 * MILLISECONDS, 25000000);
+  uint64_t limit = path.pace.limit;
+  cr_assert_gt(limit, 20000000);
+  path.now += 6 * SECONDS;
+  path.has_little = true;
+  pass_round(&path, 20 * MILLISECONDS, 5000000);
+  cr_expect_eq(renewals(&path, 2, 20 * MILLISECONDS, 5000000), 0);
+  cr_expect_eq(path.pace.limit, limit);
+  cr_expect_eq(renewals(&path, 1, 2 * MILLISECONDS, 5000000), 1);
+}
+
 /* [PACE-2] */
 Test(pace, neighbours_in_one_room_have_none) {
   struct path path = {.now = SECONDS, .sample = {.least_round_trip = MILLISECONDS / 10}};
