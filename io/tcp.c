@@ -130,6 +130,9 @@ enum outcome tcp_connect_result(int fd) {
   return tcp_outcome(error, true);
 }
 
+/* bbr's window in its pause; a new control would begin with that one, and double it for many round trips. */
+enum { PAUSE_PACKETS = 4 };
+
 /* Linux's structure, of which older C libraries' headers know only the beginning. */
 bool tcp_sample(int fd, struct pace_sample *ret) {
   struct tcp_info info;
@@ -140,6 +143,7 @@ bool tcp_sample(int fd, struct pace_sample *ret) {
   *ret = (struct pace_sample){.acknowledged = info.tcpi_bytes_acked + (uint64_t)info.tcpi_sacked * info.tcpi_snd_mss,
                               .round_trip = info.tcpi_rtt * MICROSECONDS,
                               .variation = info.tcpi_rttvar * MICROSECONDS,
+                              .is_pausing = info.tcpi_snd_cwnd <= PAUSE_PACKETS || info.tcpi_ca_state == TCP_CA_Loss,
                               .waits = info.tcpi_notsent_bytes > 0,
                               .least_round_trip = info.tcpi_min_rtt == UINT32_MAX ? 0 : info.tcpi_min_rtt * MICROSECONDS};
   return true;
@@ -161,7 +165,7 @@ void tcp_congestion(int fd, char ret_name[TCP_CONGESTION_BYTES]) {
 }
 
 void tcp_renew_control(int fd) {
-  static const char ANY_OTHER[] = "reno"; /* every Linux has it, and everybody may choose it */
+  static const char ANY_OTHER[] = "reno"; /* every Linux has it, and hardly anybody forbids it */
   char name[TCP_CONGESTION_BYTES];
   tcp_congestion(fd, name);
   if (strcmp(name, WANTED_CONTROL) != 0) return;

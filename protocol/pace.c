@@ -130,7 +130,7 @@ static void hold(struct pace *pace, instant now, uint64_t rate, uint64_t queue, 
 static void renew(struct pace *pace, instant now, const struct pace_sample *sample, uint64_t queue) {
   uint64_t wanted = wanted_queue(pace, pace->state == PACE_HOLD ? pace->limit : pace->rate);
   bool is_near = queue <= wanted / 2 * 3 && sample->round_trip <= sample->least_round_trip / 2 * 3;
-  if (pace->state == PACE_YIELD || !is_near || now - pace->renewed_at < RENEWAL_TIME) return;
+  if (pace->state == PACE_YIELD || !is_near || sample->is_pausing || now - pace->renewed_at < RENEWAL_TIME) return;
   pace->renewed_at = now;
   pace->is_renewal_due = true;
 }

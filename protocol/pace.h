@@ -18,6 +18,7 @@ struct pace_sample {
   uint64_t round_trip;       /* lately, smoothed */
   uint64_t variation;        /* how far round trips lately were from that, on average */
   uint64_t least_round_trip; /* the least of the last minutes, when nothing waited; 0: not known yet */
+  bool is_pausing;           /* the control nearly stopped by itself, and knows the window to come back to */
   bool waits;                /* bytes wait unsent in the socket: it was never idle since it was last given some */
   uint32_t circuits;         /* that have cells which may leave on it */
 };

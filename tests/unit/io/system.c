@@ -147,6 +147,7 @@ Test(tcp, a_sample_says_what_arrived_and_whether_more_waits) {
   do cr_assert(tcp_sample(linked.fd, &sample));
   while (sample.acknowledged < 100);
   cr_expect_not(sample.waits);
+  cr_expect_not(sample.is_pausing);
   cr_expect_gt(sample.round_trip, 0);
   cr_expect_gt(sample.least_round_trip, 0);
   uint64_t sent = 100;

@@ -120,6 +120,16 @@ Test(pace, the_systems_control_is_not_renewed_after_a_pause_before_a_round_was_s
   cr_expect_eq(renewals(&path, 1, 0, 1000000), 1);
 }
 
+/* [PACE-8] A new control would begin with the few packets of that moment. */
+Test(pace, the_systems_control_is_not_renewed_while_it_pauses) {
+  struct path path;
+  path_init(&path);
+  path.sample.is_pausing = true;
+  cr_expect_eq(renewals(&path, 100, 2 * MILLISECONDS, 100000), 0);
+  path.sample.is_pausing = false;
+  cr_expect_eq(renewals(&path, 1, 2 * MILLISECONDS, 100000), 1, "as soon as it is over");
+}
+
 /* [PACE-8] Who sends little now would want a longer queue, if it had no limit. */
 Test(pace, the_queue_that_leaves_the_systems_control_alone_goes_by_the_limit) {
   struct path path;

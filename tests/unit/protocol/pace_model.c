@@ -134,7 +134,7 @@ static void measure(struct network *network, struct modelled_link *link) {
   struct pace_sample sample = {.acknowledged = link->acknowledged, .round_trip = (uint64_t)(link->round_trip * STEP),
                                .variation = (uint64_t)(link->variation * STEP),
                                .least_round_trip = (uint64_t)(link->least * STEP),
-                               .waits = link->backlog >= SEGMENT, .circuits = link->circuits};
+                               .is_pausing = network->step < link->paused_until, .waits = link->backlog >= SEGMENT, .circuits = link->circuits};
   pace_measure(&link->pace, now, &sample);
   if (link->pace.is_renewal_due) renew_control(network, link);
 }
