@@ -492,3 +492,90 @@ Test(trunk, a_report_that_went_with_its_circuit_leaves_nothing_behind) {
   cr_expect(trunk_pool_next_ready(&pair->relay.pool, &connection), "there is something to send now");
   pair_free(pair);
 }
+
+/* Sends only for who asked to, and time goes on only to a deadline. */
+static void run_by_itself(struct pair *pair) {
+  struct end *ends[] = {&pair->client, &pair->relay};
+  struct id id;
+  for (int turns = 0; turns < 100000; turns++) {
+    bool moved = false;
+    for (int e = 0; e < 2; e++) {
+      if (!trunk_pool_next_ready(&ends[e]->pool, &id)) continue;
+      moved = true;
+      while (carry(pair, ends[e], ends[1 - e]) > 0) continue;
+      cr_assert_eq(ends[1 - e]->outcome, OUTCOME_OK);
+    }
+    if (moved) continue;
+    instant next = instant_earlier(trunk_pool_deadline(&pair->client.pool), trunk_pool_deadline(&pair->relay.pool));
+    if (next == INSTANT_NEVER) return;
+    if (next > pair->now) pair->now = next;
+    for (int e = 0; e < 2; e++) trunk_pool_tick(&ends[e]->pool, pair->now);
+  }
+  cr_assert_fail("never quiet");
+}
+
+static void release(struct pair *pair, struct end *end, uint8_t i, uint64_t most) {
+  for (; end->held[i] > 0 && most > 0 && end->sides[i].trunk != NULL; most--) {
+    end->held[i]--;
+    trunk_passed(&end->sides[i], pair->now);
+  }
+}
+
+static void random_step(struct pair *pair, struct random_stream *random, uint32_t pushed[2][CIRCUITS]) {
+  uint64_t e = random_below(random, 2);
+  uint8_t i = (uint8_t)random_below(random, CIRCUITS);
+  struct end *ends[] = {&pair->client, &pair->relay}, *end = ends[e];
+  struct trunk_side *side = &end->sides[i];
+  struct id id;
+  end->holds = random_below(random, 2) == 0;
+  switch (random_below(random, 6)) {
+  case 0:
+  case 1:
+    for (uint64_t n = random_below(random, 50); n > 0 && side->trunk != NULL && cell_pool_used(end->cells) < POOL_CELLS; n--)
+      push(pair, end, i, pushed[e][i]++);
+    break;
+  case 2: release(pair, end, i, random_below(random, 40)); break;
+  case 3:
+    if (side->queue.count == 0) side->out.window = LIMIT_WINDOW_LEAST + (uint32_t)random_below(random, 40);
+    break;
+  case 4:
+    while (trunk_pool_next_ready(&end->pool, &id))
+      while (carry(pair, end, ends[1 - e]) > 0) continue;
+    break;
+  case 5:
+    pair->now += random_below(random, MILLISECONDS);
+    if (trunk_pool_deadline(&end->pool) <= pair->now) trunk_pool_tick(&end->pool, pair->now);
+    if (random_below(random, 40) == 0) trunk_cut(side);
+  }
+}
+
+/* [CREDIT-3] */
+Test(trunk, nobody_stands_still_whatever_the_windows_and_whoever_goes) {
+  for (uint8_t seed = 1; seed <= 5; seed++) {
+    struct pair *pair = pair_new();
+    struct random_stream random;
+    const uint8_t bytes[RANDOM_SEED_BYTES] = {seed};
+    uint32_t pushed[2][CIRCUITS] = {0};
+    random_init(&random, bytes);
+    for (uint8_t i = 0; i < CIRCUITS; i++) begin(pair, i);
+    run_by_itself(pair);
+    for (int step = 0; step < 3000; step++) random_step(pair, &random, pushed);
+    pair->client.holds = pair->relay.holds = false;
+    for (int again = 0; again < 100; again++) {
+      for (uint8_t i = 0; i < CIRCUITS; i++) {
+        release(pair, &pair->client, i, UINT64_MAX);
+        release(pair, &pair->relay, i, UINT64_MAX);
+      }
+      run_by_itself(pair);
+    }
+    int open = 0;
+    for (uint8_t i = 0; i < CIRCUITS; i++) {
+      if (pair->client.sides[i].trunk == NULL || pair->relay.sides[i].trunk == NULL) continue;
+      open++;
+      cr_expect_eq(pair->relay.received[i], pushed[0][i], "seed %u, circuit %u", seed, i);
+      cr_expect_eq(pair->client.received[i], pushed[1][i], "seed %u, circuit %u", seed, i);
+    }
+    cr_expect_gt(open, 0);
+    pair_free(pair);
+  }
+}
