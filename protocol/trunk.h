@@ -141,7 +141,7 @@ void trunk_cut(struct trunk_side *);
 void trunk_detach(struct trunk_side *);
 /* The next side whose draining ended: its owner may be free to go. */
 struct trunk_side *trunk_pool_next_finished(struct trunk_pool *);
-/* When a draining side runs out of time, and what then happens to it. */
+/* When a draining side runs out of time, a report may wait no longer, or what had no memory is tried again; and what then happens. */
 instant trunk_pool_deadline(const struct trunk_pool *);
 void trunk_pool_tick(struct trunk_pool *, instant now);
 
