@@ -33,8 +33,7 @@ struct aead {
   enum aead_suite suite;
   enum aead_backend wanted;  /* the one asked for */
   enum aead_backend backend; /* the one in use: the fastest other where the one asked for lacks the suite */
-  void *libcrypto;           /* EVP_CIPHER_CTX, kept across rekeys */
-  enum aead_suite libcrypto_suite; /* that it was made for */
+  void *libcrypto;           /* the provider's functions and state, kept across rekeys */
   void *ipsec_mb;            /* expanded key and functions, kept across rekeys */
   _Alignas(64) uint8_t state[512]; /* the key, or libsodium's expanded AES key */
 };
