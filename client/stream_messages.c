@@ -20,6 +20,7 @@ static bool take_connected(struct client *client, struct client_stream *stream, 
   stream->answered = true;
   if (is_deaf(stream)) return true; /* it crossed our END */
   stream->state = STREAM_OPEN;
+  stream->allowed = LIMIT_EXIT_OPEN_CREDIT; /* [STREAM-5] */
   timer_heap_cancel(&client->timers, &stream->timer);
   socks_answer(stream->socks, OUTCOME_OK, NULL); /* [SOCKS-6] not before the destination has answered */
   client_stream_drop_early(client, stream);

@@ -66,11 +66,13 @@ enum {
   LIMIT_CLIENT_STREAMS = 8192,
   LIMIT_CLIENT_CIRCUITS = 2048,
   LIMIT_EXIT_FIRST_CREDIT = 64 * 1024, /* bytes a client may send behind BEGIN, unasked */
-  LIMIT_EXIT_CREDIT = 1024 * 1024,
+  LIMIT_EXIT_OPEN_CREDIT = 1024 * 1024, /* the same once CONNECTED has come */
+  LIMIT_EXIT_CREDIT = 8 * 1024 * 1024,
   LIMIT_CLIENT_FIRST_CREDIT = 1024 * 1024, /* bytes an exit may send behind CONNECTED, unasked */
   LIMIT_CLIENT_CREDIT = 8 * 1024 * 1024,
-  LIMIT_CIRCUIT_STREAM_CREDIT = 32 * 1024 * 1024, /* promised to all streams of one circuit */
+  LIMIT_CIRCUIT_STREAM_CREDIT = 32 * 1024 * 1024, /* promised to all streams of one circuit, by client and exit each */
 };
+#define LIMIT_EXIT_RAISE_TIME (250 * MILLISECONDS) /* for a part of an exit's window to be taken, if it is to grow */
 #define LIMIT_HALF_CLOSED_TIME (60 * SECONDS) /* a stream with one way over and nothing moving on the other */
 
 /* Credit between neighbours, in cells */

@@ -18,12 +18,19 @@ void exit_stream_ready(struct shard *shard, struct exit_stream *stream) {
     list_append(&shard->ready_streams, &stream->ready_node);
 }
 
+/* What was promised beyond the usual is free for the circuit's other streams. */
+static void narrow(struct exit_stream *stream) {
+  if (stream->hop != NULL && stream->window > LIMIT_EXIT_OPEN_CREDIT) stream->hop->promised -= stream->window - LIMIT_EXIT_OPEN_CREDIT;
+  stream->window = 0;
+}
+
 void exit_stream_disconnect(struct shard *shard, struct exit_stream *stream, enum effect_kind kind) {
   list_leave(&stream->ready_node);
   if (stream->state == STREAM_RESOLVING && !id_is_none(stream->connection)) stream->hop->lookups--;
   if (!id_is_none(stream->connection)) shard_close_connection(shard, stream->connection, kind);
   stream->connection = ID_NONE;
   stream->state = STREAM_OVER;
+  narrow(stream);
   cell_queue_clear(&stream->to_destination, shard->cells);
   backlog_progress(&shard->trunks, &stream->backlog, false);
   timer_heap_cancel(&shard->timers, &stream->timer);
@@ -248,15 +255,30 @@ void exit_message(struct shard *shard, struct hop *hop, instant now, const struc
   hop_close(shard, hop, now, OUTCOME_PROTOCOL_VIOLATION);
 }
 
+/* [STREAM-18] While the destination keeps up, what holds the client back is the way to us. */
+static bool may_grow(const struct exit_stream *stream, instant now) {
+  bool keeps_up = stream->to_destination.count == 0 && now - stream->raised_at <= LIMIT_EXIT_RAISE_TIME;
+  bool is_allowed = stream->window < LIMIT_EXIT_CREDIT && stream->hop->promised + stream->window <= LIMIT_CIRCUIT_STREAM_CREDIT;
+  uint64_t part = stream->window < LIMIT_EXIT_CREDIT / 2 ? stream->window / 16 : stream->window / 4;
+  return keeps_up && is_allowed && stream->taken + stream->window >= stream->granted + part;
+}
+
 /* [STREAM-5] The promise moves on as the destination takes bytes. */
 static void grant(struct shard *shard, struct exit_stream *stream, instant now) {
-  uint64_t window = stream->taken < 4 * LIMIT_EXIT_FIRST_CREDIT ? LIMIT_EXIT_FIRST_CREDIT : LIMIT_EXIT_CREDIT;
-  if (cell_pool_used(shard->cells) > cell_pool_limit(shard->cells) / 4 * 3) window = LIMIT_EXIT_FIRST_CREDIT;
-  uint64_t target = stream->taken + window;
-  if (stream->eof_received || stream->end_sent || target < stream->granted + window / 4) return;
+  if (stream->eof_received || stream->end_sent) return;
+  if (stream->raised_at == 0) stream->raised_at = now;
+  bool is_short = cell_pool_used(shard->cells) > cell_pool_limit(shard->cells) / 4 * 3;
+  bool grows = !is_short && may_grow(stream, now);
+  uint64_t window = is_short ? LIMIT_EXIT_FIRST_CREDIT : stream->window;
+  if (!grows && stream->taken + window < stream->granted + window / 4) return;
+  stream->raised_at = now;
+  if (grows) {
+    stream->hop->promised += stream->window;
+    window = stream->window *= 2;
+  }
+  stream->granted = stream->taken + window;
   uint8_t body[8];
-  put_u64(body, target);
-  stream->granted = target;
+  put_u64(body, stream->granted);
   send_small(shard, stream, now, MESSAGE_STREAM_CREDIT, body, sizeof body);
 }
 

@@ -185,6 +185,7 @@ void exit_connected(struct shard *shard, struct exit_stream *stream, instant now
   free(stream->addresses);
   stream->addresses = NULL;
   stream->state = STREAM_OPEN;
+  stream->granted = stream->window = LIMIT_EXIT_OPEN_CREDIT; /* [STREAM-5] */
   if (hop_begin_message(shard, stream->hop, now, MESSAGE_CONNECTED, stream->number, 0, &cell) == NULL) return;
   hop_send_message(shard, stream->hop, now, cell);
   exit_stream_ready(shard, stream); /* to be read, and what came behind BEGIN to be written */

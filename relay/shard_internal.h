@@ -49,7 +49,7 @@ struct hop {
   bool has_layers, extending, extended, closing;
   uint8_t padding_taken;
   uint16_t last_stream, stream_count, lookups; /* lookups: streams whose name is being looked up */
-  uint32_t used_s;            /* the second in which a cell of it came last */
+  uint32_t used_s, promised;  /* the second in which a cell of it came last; to its streams, beyond LIMIT_EXIT_OPEN_CREDIT each */
   struct cell *request;       /* a CREATE that waits: for work, or for a link */
   struct neighbour *create_from; /* whose queue it waits in for work; else NULL */
   struct list_node waits, order; /* order: by last use; once closing, among the dead */
@@ -70,6 +70,7 @@ struct exit_stream {
   struct cell_queue to_destination;
   uint64_t received, taken, granted; /* from the client: DATA bytes, given to the destination, allowed */
   uint64_t sent, allowed;            /* to the client */
+  uint32_t window; instant raised_at; /* how far `granted` goes beyond `taken`; when it was raised last */
   uint64_t moved_at_timer;
   struct backlog backlog;
   struct list_node of_hop, ready_node, dead;

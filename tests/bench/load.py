@@ -3,7 +3,7 @@
 
 usage: load.py --url http://HOST:PORT [--socks HOST:PORT] [--pids FILE] [--exec 'PREFIX ...'] [--seconds N] [--streams K]
 
---url names a running web_server (GET /N answers N bytes); --socks the proxy, without it there is none. FILE has a line
+--url names a running web_server (GET /N answers N bytes, POST how many came); --socks the proxy, without it there is none. FILE has a line
 `NAME PID` for each process whose processor time and memory are counted. PREFIX is put before curl, for example to
 enter a network namespace. Prints `name value` lines, the unit in the name's last word.
 """
@@ -15,12 +15,14 @@ import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 ENDLESS_BYTES = 10**12
 CURL_TOO_SLOW = 28  # what curl ends with when --max-time is over
 PATIENCE_S = 60
+UPLOAD_PATIENCE_S = 300
 SIZES = (("50KB", 50 * 1024), ("1MB", 1 << 20), ("5MB", 5 << 20))
 
 Transfer = collections.namedtuple("Transfer", "first_byte_s total_s bytes")
@@ -67,6 +69,18 @@ class Load:
 
     def fetch(self, size, user=None):
         return self.finish(self.start(size, user), size)
+
+    def send(self, size):
+        """Seconds from connecting to the proxy until the server has answered that this many bytes came."""
+        with tempfile.NamedTemporaryFile() as zeros:
+            zeros.truncate(size)
+            command = self.prefix + ["curl", "-q", "-s", "-S", "--max-time", str(UPLOAD_PATIENCE_S), "-w", " %{time_total}",
+                                     "-X", "POST", "-H", "Expect:", "-T", zeros.name]
+            command += ["--socks5-hostname", self.socks] if self.socks else []
+            arrived, seconds = run(command + [f"{self.url}/"]).split()
+        if int(arrived) != size:
+            raise LoadError(f"{arrived} bytes arrived, {size} were sent")
+        return float(seconds)
 
     def fresh_user(self):
         self.fresh_users += 1

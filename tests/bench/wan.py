@@ -29,6 +29,8 @@ PATH_RTT_MS = 2 * (CLIENT_MS + 2 * 3 * RELAY_MS + WEB_MS)
 NODES = {"a1": RELAY_MS, "r1": RELAY_MS, "r2": RELAY_MS, "x1": RELAY_MS, "c1": CLIENT_MS}
 UNEQUAL = {"a1": RELAY_MS, "r1": RELAY_MS, "r2": 2, "r3": 45, "x1": RELAY_MS, "c1": CLIENT_MS}
 SMALL = dict(SIZES)["50KB"]
+UPLOADS = SIZES[1:]
+LONG_UPLOAD = 200 << 20
 OURS = f"tunic, {AEADS[-1]}"
 RATIOS = ((OURS, "tor"), (OURS, "plain"))
 
@@ -41,6 +43,8 @@ ROWS = (
     ("circuit_build_ms", "building a three-hop circuit", figures.LOWER),
     *((f"transfer_{name}_{kind}", text, figures.LOWER) for name, _ in SIZES
       for kind, text in (("s", name), ("rtt", "the same"))),
+    *((f"upload_{name}_{kind}", text, figures.LOWER) for name, _ in UPLOADS for kind, text in (("s", f"{name} up"), ("rtt", "the same"))),
+    ("long_upload_MBps", f"{LONG_UPLOAD >> 20} MB up, from the request to the answer", figures.HIGHER),
     ("one_stream_MBps", f"one stream (at most {ACCESS_MBIT / 8:g})", figures.HIGHER),
     ("one_stream_under_way_MBps", "the same from the 4th second on, median second", figures.HIGHER),
     ("8_streams_MBps", f"8 streams together (at most {ACCESS_MBIT / 8:g})", figures.HIGHER),
@@ -140,6 +144,11 @@ def measure_clean(load, pids, seconds):
         took = statistics.median(load.fetch(size).total_s for _ in range(5))
         found[f"transfer_{name}_s"] = took
         found[f"transfer_{name}_rtt"] = 1e3 * took / PATH_RTT_MS
+    for name, size in UPLOADS:
+        took = statistics.median(load.send(size) for _ in range(5))
+        found[f"upload_{name}_s"] = took
+        found[f"upload_{name}_rtt"] = 1e3 * took / PATH_RTT_MS
+    found["long_upload_MBps"] = LONG_UPLOAD / 1e6 / load.send(LONG_UPLOAD)
     before = processor_s(pids)
     rates, transfers = bulk_figures(load, seconds)
     found["cpu_per_GB_s"] = (processor_s(pids) - before) / (sum(transfer.bytes for transfer in transfers) / 1e9)

@@ -60,12 +60,12 @@ static const struct letter letters[] = {
     {"EOF", MESSAGE_EOF, 0, "",                                       {false, false, true,  false, true,  false, false, false, false}},
     {"END", MESSAGE_END, 1, "\5",                                     {false, true,  true,  true,  true,  true,  false, true,  true}},
     {"END unknown", MESSAGE_END, 1, "\376",                           {false, false, false, false, false, false, false, false, false}},
-    {"CREDIT", MESSAGE_STREAM_CREDIT, 8, "\0\0\0\0\0\2\0\0",          {false, false, true,  true,  true,  false, false, false, false}},
+    {"CREDIT", MESSAGE_STREAM_CREDIT, 8, "\0\0\0\0\0\40\0\0",         {false, false, true,  true,  true,  false, false, false, false}},
     {"CREDIT lower", MESSAGE_STREAM_CREDIT, 8, "\0\0\0\0\0\0\1\0",    {false, false, false, false, false, false, false, false, false}},
-    {"CREDIT again", MESSAGE_STREAM_CREDIT, 8, "\0\0\0\0\0\1\0\0",    {false, false, false, false, false, false, false, false, false}},
-    {"CREDIT by little", MESSAGE_STREAM_CREDIT, 8, "\0\0\0\0\0\1\77\377", {false, false, false, false, false, false, false, false, false}},
-    {"CREDIT for a MiB", MESSAGE_STREAM_CREDIT, 8, "\0\0\0\0\0\20\0\0", {false, false, true,  true,  true,  false, false, false, false}},
-    {"CREDIT unearned", MESSAGE_STREAM_CREDIT, 8, "\0\0\0\0\0\20\0\1",  {false, false, false, false, false, false, false, false, false}},
+    {"CREDIT again", MESSAGE_STREAM_CREDIT, 8, "\0\0\0\0\0\20\0\0",   {false, false, false, false, false, false, false, false, false}},
+    {"CREDIT by little", MESSAGE_STREAM_CREDIT, 8, "\0\0\0\0\0\20\77\377", {false, false, false, false, false, false, false, false, false}},
+    {"CREDIT of the most", MESSAGE_STREAM_CREDIT, 8, "\0\0\0\0\0\200\0\0", {false, false, true,  true,  true,  false, false, false, false}},
+    {"CREDIT unearned", MESSAGE_STREAM_CREDIT, 8, "\0\0\0\0\0\200\0\1", {false, false, false, false, false, false, false, false, false}},
     {"CREDIT absurd", MESSAGE_STREAM_CREDIT, 8, "\1\0\0\0\0\0\0\0",   {false, false, false, false, false, false, false, false, false}},
     {"RESOLVED", MESSAGE_RESOLVED, 6, "\1\4\1\2\3\4",                 {false, false, false, false, false, false, false, true,  false}},
     {"BEGIN", MESSAGE_BEGIN, 5, "\0\120\1\1x",                        {false, false, false, false, false, false, false, false, false}},
@@ -115,9 +115,9 @@ Test(hostile_exit, the_client_sends_no_byte_beyond_its_credit) {
     offered += room;
     hostile_path_run(&path, MILLISECONDS);
   }
-  cr_expect_eq(offered, LIMIT_EXIT_FIRST_CREDIT);
-  cr_expect_eq(circuit->data, LIMIT_EXIT_FIRST_CREDIT);
-  say(MESSAGE_STREAM_CREDIT, "\0\0\0\0\0\2\0\0", 8);
+  cr_expect_eq(offered, LIMIT_EXIT_OPEN_CREDIT);
+  cr_expect_eq(circuit->data, LIMIT_EXIT_OPEN_CREDIT);
+  say(MESSAGE_STREAM_CREDIT, "\0\0\0\0\0\40\0\0", 8);
   cr_expect_gt(path.machine.verbs->room(path.client, app), 0);
   hostile_path_wipe(&path);
 }

@@ -136,7 +136,7 @@ Test(every_message, extensions_and_cells_to_pass_on_in_every_state) {
 Test(every_message, data_behind_an_end_is_bounded) {
   static const uint8_t bytes[1024];
   enter(EXIT_END);
-  for (size_t len = 0; len < LIMIT_EXIT_FIRST_CREDIT; len += sizeof bytes) say(MESSAGE_DATA, 1, bytes, sizeof bytes);
+  for (size_t len = 0; len < LIMIT_EXIT_OPEN_CREDIT; len += sizeof bytes) say(MESSAGE_DATA, 1, bytes, sizeof bytes);
   cr_assert_not(circuit->closed);
   say(MESSAGE_DATA, 1, "x", 1);
   cr_assert_eq(circuit->cause, OUTCOME_PROTOCOL_VIOLATION);

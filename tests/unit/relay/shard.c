@@ -133,7 +133,7 @@ static void begin_too_many(struct scene *scene) {
 
 static void data_beyond_credit(struct scene *scene) {
   bench_begin_open(scene->bench, scene->victim, 1);
-  say_data(scene, 1, LIMIT_EXIT_FIRST_CREDIT);
+  say_data(scene, 1, LIMIT_EXIT_OPEN_CREDIT);
   cr_assert_not(scene->victim->closed, "so much was promised");
   say_data(scene, 1, 1);
 }

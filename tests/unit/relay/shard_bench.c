@@ -139,6 +139,7 @@ static void hear(struct bench_circuit *circuit, const uint8_t *content) {
   message_reader_init(&reader, content, (size_t)ONION_CONTENT(circuit->place), false);
   while (message_read(&reader, &message)) {
     if (message.command == MESSAGE_CLOSED) circuit->cause = message.body[0];
+    if (message.command == MESSAGE_STREAM_CREDIT) circuit->credit = get_u64(message.body);
     if (circuit->heard_count == BENCH_HEARD) continue;
     circuit->heard[circuit->heard_count++] =
         (struct bench_heard){.command = message.command, .stream = message.stream, .code = message.len == 0 ? 0 : message.body[0]};

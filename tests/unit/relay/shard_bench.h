@@ -23,6 +23,7 @@ struct bench_circuit {
   uint8_t place;
   bool used, is_open, closed;
   uint8_t cause; /* that CLOSED told; 0: none */
+  uint64_t credit; /* that the newest STREAM_CREDIT gave; 0: none came */
   uint32_t cells; /* onion cells that came, and the body of the last as it came */
   uint8_t body[CELL_BODY_BYTES];
   struct bench_heard heard[BENCH_HEARD];
