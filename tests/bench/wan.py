@@ -38,7 +38,7 @@ ROWS = (
     ("ttfb_same_circuit_ms", "first byte, circuit in use", figures.LOWER),
     ("ttfb_same_circuit_rtt", "the same", figures.LOWER),
     ("ttfb_early_ms", "first byte, the request sent without waiting", figures.LOWER),
-    ("ttfb_early_rtt", "the same, path round trips", figures.LOWER),
+    ("ttfb_early_rtt", "the same", figures.LOWER),
     ("ttfb_fresh_isolation_ms", "first byte, new isolation", figures.LOWER),
     ("circuit_build_ms", "building a three-hop circuit", figures.LOWER),
     *((f"transfer_{name}_{kind}", text, figures.LOWER) for name, _ in SIZES
