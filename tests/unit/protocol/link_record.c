@@ -359,7 +359,8 @@ Test(link_record, keys_are_wiped_before_memory_is_freed) {
   }
 }
 
-/* Opens and moves a key on; told by NULL, or by the outcome of the link that failed. */
+/* Opens and moves a key on; told by NULL, or by the outcome of the link that failed. What a library needs for its cipher's context
+ * is nobody's failure: another library takes its place, and the link opens. */
 static uint32_t open_without_memory(void) {
   struct pair pair;
   struct random_stream random;
@@ -374,10 +375,11 @@ static uint32_t open_without_memory(void) {
   uint32_t told = (i->link == NULL) + (r->link == NULL);
   if (told == 0) pair_run(&pair);
   told += (i->outcome == OUTCOME_NO_MEMORY) + (r->outcome == OUTCOME_NO_MEMORY);
+  cr_assert(told == 1 || (end_is(i, LINK_OPEN) && end_is(r, LINK_OPEN)), "told %u times", told);
   pair_wipe(&pair);
   return told;
 }
 
 Test(link_record, survives_every_failing_allocation) {
-  failing_allocator_try_every(open_without_memory, true);
+  failing_allocator_try_every(open_without_memory, false);
 }
