@@ -63,6 +63,11 @@ $(BUILD)/%.o: %.c
 	$(if $(Q),@echo '  cc $<')
 	$(Q)$(CC) $(ALL_CFLAGS) $(if $(filter $(GNU_FOLDERS),$(firstword $(subst /, ,$(<:tests/unit/%=%)))),-D_GNU_SOURCE) -c -o $@ $<
 
+# `make -j2 all build/tests/unit-relay`: one after the other, or two would build the library at once. `all` itself stays parallel.
+ifneq ($(filter all,$(MAKECMDGOALS)),)
+.NOTPARALLEL:
+endif
+
 $(LIBRARY): $(LIBRARY_OBJECTS)
 	@mkdir -p $(@D) && rm -f $@
 	$(Q)ar rcs $@ $^
