@@ -139,3 +139,26 @@ Test(exit_credit, while_memory_is_short_little_is_promised) {
   cr_expect_eq(upload.most, 2 * LIMIT_EXIT_OPEN_CREDIT);
   bench_free(scene.bench);
 }
+
+/* Who has earned the largest window and then takes nothing is the one that pays for the memory, and nobody else. */
+Test(exit_credit, a_destination_that_stops_taking_costs_its_own_circuit) {
+  static const uint8_t bytes[DATA_MOST];
+  struct scene scene = scene_new(), other = {.bench = scene.bench, .circuit = bench_open(scene.bench, END_FIRST_NODE, LIMIT_EXIT_PLACE)};
+  struct upload stalls = begin(&scene, 1), goes_on = begin(&other, 1);
+  upload_quickly(&scene, &stalls, ENOUGH, MILLISECONDS);
+  cr_assert_eq(stalls.most, LIMIT_EXIT_CREDIT);
+  for (int i = 0; !scene.circuit->closed && stalls.sent + DATA_MOST <= stalls.credit; i++) {
+    bench_message(scene.bench, scene.circuit, MESSAGE_DATA, stalls.number, bytes, DATA_MOST);
+    stalls.sent += DATA_MOST;
+    bench_run(scene.bench);
+    bench_wait(scene.bench, MILLISECONDS);
+    if (i % 7 != 0) continue;
+    send(&other, &goes_on, DATA_MOST);
+    take(&other, &goes_on, DATA_MOST);
+  }
+  cr_expect(scene.circuit->closed, "the pool is smaller than its promise");
+  cr_expect_eq(scene.bench->shard->figures.evicted, 1);
+  upload_quickly(&other, &goes_on, MIB, MILLISECONDS);
+  cr_expect_gt(goes_on.taken, (uint64_t)MIB, "the other goes on");
+  bench_free(scene.bench);
+}
