@@ -42,7 +42,7 @@
   /* getting ready */ \
   X(NO_CONSENSUS, 30, "no-consensus", 50, 1, "There is no consensus yet.", "Nothing: it is being fetched. Check that an authority can be reached.") \
   X(CONSENSUS_EXPIRED, 31, "consensus-expired", 51, 1, "The newest consensus is past its valid-until date.", "Check this machine's clock and that authorities can be reached.") \
-  X(TOO_FEW_SIGNATURES, 32, "too-few-signatures", 52, 1, "A document has too few valid signatures of the authorities.", "Nothing: another source is tried.") \
+  X(TOO_FEW_SIGNATURES, 32, "too-few-signatures", 52, 1, "A document has too few valid signatures of the authorities.", "Ask who made it. If it was fetched, another source is tried by itself.") \
   X(CLOCK_WRONG, 33, "clock-wrong", 53, 1, "This machine's clock is off.", "Set the clock.") \
   X(DIRECTORY_SPLIT, 34, "directory-split", 54, 1, "Two valid consensuses of one epoch, or two network files of one serial, exist: the directory was attacked.", "Stop, and tell the network's people; both were kept as evidence.") \
   X(DIRECTORY_UNREACHABLE, 35, "directory-unreachable", 55, 1, "No authority or mirror can be reached.", "Check the network file's addresses and this machine's connection.") \
@@ -50,9 +50,9 @@
   X(NO_CIRCUIT_YET, 37, "no-circuit-yet", 57, 1, "No circuit is built yet.", "Nothing: one is being built.") \
   X(NOT_LISTED_YET, 38, "not-listed-yet", 58, 1, "The relay is not in the consensus yet.", "Nothing: the authorities test it first. Check that its port can be reached from outside.") \
   /* documents, files, settings */ \
-  X(BAD_DOCUMENT, 50, "bad-document", 60, 1, "A document does not follow its grammar.", "Ask who made it; another source is tried by itself.") \
+  X(BAD_DOCUMENT, 50, "bad-document", 60, 1, "A document does not follow its grammar.", "Ask who made it. If it was fetched, another source is tried by itself.") \
   X(WRONG_NETWORK, 51, "wrong-network", 61, 1, "A document or node belongs to another network.", "Use this network's file.") \
-  X(BAD_SIGNATURE, 52, "bad-signature", 62, 1, "A signature is not valid.", "Ask who made it; another source is tried by itself.") \
+  X(BAD_SIGNATURE, 52, "bad-signature", 62, 1, "A signature is not valid.", "Ask who made it. If it was fetched, another source is tried by itself.") \
   X(TOO_LARGE, 53, "too-large", 63, 1, "Something is larger than its limit.", "Make it smaller.") \
   X(NOT_FOUND, 54, "not-found", 64, 1, "What was asked for is not here.", "Check its name.") \
   X(STALE, 55, "stale", 65, 1, "Something newer is already known.", "Nothing to do.") \
