@@ -82,14 +82,16 @@ static struct date date_now(const struct bench *bench) { return date_after(bench
 
 static uint8_t generation(const struct bench *bench) { return network_onion_generation(&bench->file.timing, date_now(bench)); }
 
-/* `keys`: from disk; `listed`: a consensus from disk names it. */
-static struct bench *bench_new(const struct onion_keys *keys, bool listed) {
+enum on_disk { NO_CONSENSUS, LISTS_IT, LISTS_OTHERS };
+
+static struct bench *bench_with(const struct onion_keys *keys, enum on_disk on_disk) {
   cr_assert(crypto_start());
   struct bench *bench = calloc(1, sizeof *bench);
   cr_assert_not_null(bench);
   sample_relay_add(&bench->relays, RELAY_GUARD, 100, 0, 0);
   bench->consensus = sample_relays_consensus(&bench->relays, 0);
   memcpy(bench->self.identity, bench->relays.entries[0].identity, IDENTITY_BYTES);
+  if (on_disk == LISTS_OTHERS) bench->self.identity[0] ^= 1;
   bench->begin = consensus_header(bench->consensus)->valid_after;
   random_init(&bench->random, (const uint8_t[RANDOM_SEED_BYTES]){8});
   init_authority(bench);
@@ -101,12 +103,15 @@ static struct bench *bench_new(const struct onion_keys *keys, bool listed) {
   bench->networks = network_chain_of(&bench->file);
   struct keeper_config config = {.self = &bench->self, .networks = bench->networks, .budget = &bench->budget, .shard_count = SHARDS, .seed = {2},
                                  .descriptor = &bench->descriptor, .signing_seed = bench->signing_seed, .onion_keys = keys,
-                                 .consensus = listed ? consensus_take(bench->consensus) : NULL};
+                                 .consensus = on_disk == NO_CONSENSUS ? NULL : consensus_take(bench->consensus)};
   bench->keeper = keeper_new(&config);
   cr_assert_not_null(bench->keeper);
   bench->machine = keeper_machine(bench->keeper);
   return bench;
 }
+
+/* `keys`: from disk; `listed`: a consensus from disk names it. */
+static struct bench *bench_new(const struct onion_keys *keys, bool listed) { return bench_with(keys, listed ? LISTS_IT : NO_CONSENSUS); }
 
 static void bench_event(struct bench *bench, const struct event *event) { bench->machine.verbs->event(bench->keeper, bench->now, event); }
 
@@ -513,6 +518,21 @@ Test(keeper, a_relay_that_can_t_be_reached_is_told_what_to_check) {
   struct address peer = {.family = ADDRESS_IPV4, .bytes = {20, 1, 1, 1}, .port = 1};
   cr_assert(!id_is_none(bench->machine.verbs->accept(bench->keeper, bench->now, CONNECTION_LINK, &peer)));
   cr_assert_null(strstr(told(bench, "unlisted"), "nobody has connected"));
+  bench_free(bench);
+}
+
+/* [DESC-9] Its own port is the wrong place to look while nobody at all comes into a consensus. */
+Test(keeper, a_relay_is_not_suspected_while_authorities_agree_on_nothing) {
+  struct bench *bench = bench_with(NULL, LISTS_OTHERS);
+  bench->authority_is_up = true;
+  tell_clock(bench);
+  tell_written(bench, OUTCOME_OK);
+  wait_for(bench, 60 * SECONDS);
+  cr_assert_not_null(strstr(told(bench, "unlisted"), "can't reach"), "the consensus is fresh, and does not list it: %s", told(bench, "unlisted"));
+  wait_for(bench, 62 * MINUTES);
+  cr_assert_null(strstr(told(bench, "unlisted"), "can't reach"), "%s", told(bench, "unlisted"));
+  cr_assert_not_null(strstr(told(bench, "unlisted"), "have made no consensus since 2024-10-04"), "%s", told(bench, "unlisted"));
+  cr_assert_not_null(strstr(told(bench, "check"), "authorities"));
   bench_free(bench);
 }
 
