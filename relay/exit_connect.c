@@ -46,11 +46,10 @@ void exit_learn_places(struct shard *shard) {
   uint8_t secret[16];
   index_map_wipe(&shard->places);
   random_bytes(&shard->random, secret, sizeof secret);
-  index_map_init(&shard->places, secret, 2 * LIMIT_RELAYS);
+  index_map_init(&shard->places, secret, LIMIT_RELAYS);
   for (uint32_t i = 0; i < consensus_count(shard->consensus); i++) {
     const struct relay_entry *entry = consensus_at(shard->consensus, i);
     index_map_put(&shard->places, place_key(shard, &entry->address), 1);
-    if (entry->other.family != ADDRESS_NONE) index_map_put(&shard->places, place_key(shard, &entry->other), 1);
   }
 }
 

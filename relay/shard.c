@@ -29,7 +29,7 @@ struct shard *shard_new(const struct shard_config *config) {
   index_map_init(&shard->links_of, secret, 2 * LIMIT_LINKS_PER_NODE);
   random_bytes(&shard->random, secret, sizeof secret);
   index_map_init(&shard->streams, secret, LIMIT_STREAMS_PER_SHARD);
-  index_map_init(&shard->places, secret, 2 * LIMIT_RELAYS);
+  index_map_init(&shard->places, secret, LIMIT_RELAYS);
   timer_heap_init(&shard->timers);
   struct list *lists[] = {&shard->quiet, &shard->links, &shard->wants_work, &shard->has_creates, &shard->ready_streams,
                           &shard->dead_hops, &shard->dead_streams, &shard->gone};

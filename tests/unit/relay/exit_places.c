@@ -71,9 +71,9 @@ static struct target ipv6(const uint8_t bytes[16], uint16_t port) {
 }
 
 /* Else a relay that chooses its address well would keep every exit from a destination of its choice. */
-Test(exit_places, nor_by_its_second_address_and_no_other_place_is_taken_for_it) {
+Test(exit_places, nor_by_ipv6_and_no_other_place_is_taken_for_it) {
   struct scene scene = scene_new();
-  const struct address *place = &scene.bench->other;
+  const struct address *place = &scene.bench->first;
   struct target target = ipv6(place->bytes, place->port);
   cr_assert_eq(begin(&scene, &target), OUTCOME_REFUSED_BY_POLICY);
   for (int i = 2; i < 8; i++) { /* a bit in both halves, and one that 16 bits of a port push out */
@@ -109,6 +109,14 @@ Test(exit_places, nor_by_a_name_that_resolves_to_it) {
   bench_run(scene.bench);
   cr_assert_eq(scene.bench->connects, 1, "another address of the same name may be");
   cr_assert_eq(scene.bench->to.bytes[0], 93);
+  bench_free(scene.bench);
+}
+
+/* Which nobody tests, and which may be another's. */
+Test(exit_places, what_a_relay_says_of_a_second_address_keeps_nobody_from_it) {
+  struct scene scene = scene_new();
+  struct target target = ipv4(&scene.bench->second, scene.bench->second.port);
+  cr_assert_eq(begin(&scene, &target), OUTCOME_OK);
   bench_free(scene.bench);
 }
 

@@ -28,10 +28,12 @@ static void init_relays(struct bench *bench) {
     struct relay_entry *entry = sample_relay_add(&bench->relays, i == 0 ? RELAY_EXIT : RELAY_GUARD, 100, 1, 65535);
     memcpy(entry->link_key, bench->key, X25519_BYTES);
     memset(entry->identity, 'i', 8); /* who makes many identities finds some that begin alike */
-    if (i == END_SECOND_NODE) entry->other = bench->other = (struct address){.family = ADDRESS_IPV6, .bytes = {0x26, 0x20, 1, 2, 3, 4, 5, 6, 7, 8}, .port = 9001};
     memcpy(bench->identities[i], entry->identity, IDENTITY_BYTES);
     bench->addresses[i] = entry->address;
   }
+  struct relay_entry *far = sample_relay_add(&bench->relays, RELAY_GUARD, 100, 1, 65535);
+  bench->second = far->other = far->address;
+  bench->first = far->address = (struct address){.family = ADDRESS_IPV6, .bytes = {0x26, 0x20, 1, 2, 3, 4, 5, 6, 7, 8}, .port = 9001};
   bench->consensus = sample_relays_consensus(&bench->relays, 0);
 }
 

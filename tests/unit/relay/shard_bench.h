@@ -52,7 +52,7 @@ struct bench {
   uint8_t secret[X25519_BYTES], key[X25519_BYTES]; /* one key for all purposes of all relays */
   uint8_t identities[BENCH_RELAYS][IDENTITY_BYTES]; /* [0]: the shard's */
   struct address addresses[BENCH_RELAYS];
-  struct address other; /* the second one of END_SECOND_NODE: IPv6 */
+  struct address first, second; /* of one more relay, which is no end: IPv6, and the IPv4 that it names beside it */
   struct random_stream random;
   struct cell_pool *cells;
   struct aead_cache *contexts;
