@@ -61,6 +61,16 @@ static bool is_named(const char *names, const char *name) {
   return false;
 }
 
+static void find_functions(struct context *context, const OSSL_PROVIDER *provider) {
+  int no_cache;
+  const OSSL_ALGORITHM *algorithms = OSSL_PROVIDER_query_operation(provider, OSSL_OP_CIPHER, &no_cache), *it = algorithms;
+  while (it != NULL && it->algorithm_names != NULL && !is_named(it->algorithm_names, suite_name(context->suite))) it++;
+  if (it != NULL && it->algorithm_names != NULL)
+    for (const OSSL_DISPATCH *function = it->implementation; function->function_id != 0; function++)
+      take_function(context, function);
+  OSSL_PROVIDER_unquery_operation(provider, OSSL_OP_CIPHER, algorithms);
+}
+
 static void context_free(struct context *context) {
   if (context->state != NULL) context->freectx(context->state); /* cleanses the keys within */
   EVP_CIPHER_free(context->cipher);
@@ -71,19 +81,10 @@ static void context_free(struct context *context) {
 static struct context *context_new(enum aead_suite suite) {
   struct context *context = calloc(1, sizeof *context);
   if (context == NULL) return NULL;
-  const char *name = suite_name(suite);
   context->suite = suite;
-  context->cipher = EVP_CIPHER_fetch(NULL, name, NULL);
+  context->cipher = EVP_CIPHER_fetch(NULL, suite_name(suite), NULL);
   const OSSL_PROVIDER *provider = context->cipher == NULL ? NULL : EVP_CIPHER_get0_provider(context->cipher);
-  if (provider != NULL) {
-    int no_cache;
-    const OSSL_ALGORITHM *algorithms = OSSL_PROVIDER_query_operation(provider, OSSL_OP_CIPHER, &no_cache), *it = algorithms;
-    while (it != NULL && it->algorithm_names != NULL && !is_named(it->algorithm_names, name)) it++;
-    if (it != NULL && it->algorithm_names != NULL)
-      for (const OSSL_DISPATCH *function = it->implementation; function->function_id != 0; function++)
-        take_function(context, function);
-    OSSL_PROVIDER_unquery_operation(provider, OSSL_OP_CIPHER, algorithms);
-  }
+  if (provider != NULL) find_functions(context, provider);
   if (has_functions(context)) context->state = context->newctx(OSSL_PROVIDER_get0_provider_ctx(provider));
   if (context->state != NULL) return context;
   context_free(context);
