@@ -26,7 +26,7 @@ static void narrow(struct exit_stream *stream) {
 
 void exit_stream_disconnect(struct shard *shard, struct exit_stream *stream, enum effect_kind kind) {
   list_leave(&stream->ready_node);
-  if (stream->state == STREAM_RESOLVING && !id_is_none(stream->connection)) stream->hop->lookups--;
+  if (stream->state == STREAM_RESOLVING && !id_is_none(stream->connection)) exit_leave_lookup(shard, stream);
   if (!id_is_none(stream->connection)) shard_close_connection(shard, stream->connection, kind);
   stream->connection = ID_NONE;
   stream->state = STREAM_OVER;

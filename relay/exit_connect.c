@@ -103,16 +103,29 @@ static void connect_or_end(struct shard *shard, struct exit_stream *stream, inst
 
 static void resolve(struct shard *shard, struct exit_stream *stream, instant now, const struct target *target) {
   struct effect effect = {.kind = EFFECT_RESOLVE};
-  bool is_busy = stream->hop->lookups >= LIMIT_LOOKUPS_PER_CIRCUIT; /* [STREAM-20] */
+  bool is_busy = stream->hop->lookups >= LIMIT_LOOKUPS_PER_CIRCUIT;
   if (is_busy || !draw_connection(shard, stream)) {
     exit_stream_end(shard, stream, now, is_busy ? OUTCOME_TOO_BUSY : OUTCOME_LIMIT_REACHED);
     return;
   }
   stream->state = STREAM_RESOLVING;
-  stream->hop->lookups++;
   effect.id = stream->connection;
   memcpy(effect.name, target->name, (size_t)target->name_len + 1);
-  if (!begin(shard, stream, &effect)) exit_stream_end(shard, stream, now, OUTCOME_NO_MEMORY);
+  if (begin(shard, stream, &effect)) stream->hop->lookups++;
+  else exit_stream_end(shard, stream, now, OUTCOME_NO_MEMORY);
+}
+
+/* [STREAM-20] It goes on, and counts: else one circuit that ends its streams at once could have all lookups of the shard. */
+void exit_leave_lookup(struct shard *shard, struct exit_stream *stream) {
+  struct shard_connection *connection = shard_connection(shard, stream->connection);
+  *connection = (struct shard_connection){.lookup_of = stream->hop->id};
+  stream->connection = ID_NONE;
+}
+
+void exit_lookup_over(struct shard *shard, struct id lookup) {
+  struct hop *hop = id_table_get(&shard->hops, shard_connection(shard, lookup)->lookup_of);
+  if (hop != NULL) hop->lookups--;
+  shard_forget_connection(shard, lookup);
 }
 
 void exit_begin(struct shard *shard, struct hop *hop, instant now, const struct message *message) {

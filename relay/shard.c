@@ -227,6 +227,7 @@ static void connection_event(struct shard *shard, instant now, const struct even
     else neighbour_connected(shard, neighbour, now);
   } else if (event->kind == EVENT_RESOLVED) {
     if (stream != NULL) exit_resolved(shard, stream, now, event);
+    else if (neighbour == NULL) exit_lookup_over(shard, event->id);
   } else if (event->kind == EVENT_EOF && stream != NULL) {
     exit_stream_eof(shard, stream, now);
   } else if (stream != NULL) {

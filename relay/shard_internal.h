@@ -20,8 +20,8 @@
 enum shard_timer { TIMER_NEIGHBOUR = 1, TIMER_HOP, TIMER_STREAM, TIMER_END, TIMER_FIGURES, TIMER_IDLE };
 enum shard_backlog { BACKLOG_HOP = 0, BACKLOG_STREAM = 1 };
 
-/* One connection that the driver knows: a neighbour's link or an exit stream. */
-struct shard_connection { struct neighbour *neighbour; struct exit_stream *stream; };
+/* What the driver has a name for: a neighbour's link, an exit stream, or a lookup of this hop whose stream has gone. */
+struct shard_connection { struct neighbour *neighbour; struct exit_stream *stream; struct id lookup_of; };
 
 /* A link and who is at its other end. */
 struct neighbour {
@@ -48,7 +48,7 @@ struct hop {
   uint8_t place;
   bool has_layers, extending, extended, closing;
   uint8_t padding_taken;
-  uint16_t last_stream, stream_count, lookups; /* lookups: streams whose name is being looked up */
+  uint16_t last_stream, stream_count, lookups; /* lookups: names that are being looked up */
   uint32_t used_s, promised;  /* the second in which a cell of it came last; to its streams, beyond LIMIT_EXIT_OPEN_CREDIT each */
   struct cell *request;       /* a CREATE that waits: for work, or for a link */
   struct neighbour *create_from; /* whose queue it waits in for work; else NULL */
@@ -169,20 +169,17 @@ void exit_message(struct shard *, struct hop *, instant now, const struct messag
 size_t exit_stream_room(const struct exit_stream *);
 void exit_stream_receive(struct shard *, struct exit_stream *, instant now, const uint8_t *in, size_t len);
 size_t exit_stream_transmit(struct shard *, struct exit_stream *, instant now, uint8_t *out, size_t room);
-/* Connected: EOF may have come before. */
-void exit_stream_opened(struct shard *, struct exit_stream *, instant now);
+void exit_stream_opened(struct shard *, struct exit_stream *, instant now); /* EOF may have come before */
 void exit_stream_eof(struct shard *, struct exit_stream *, instant now);
-/* The destination's connection is gone, or could not be made. */
-void exit_stream_closed(struct shard *, struct exit_stream *, instant now, enum outcome);
+void exit_stream_closed(struct shard *, struct exit_stream *, instant now, enum outcome); /* or could not be connected */
 void exit_stream_end(struct shard *, struct exit_stream *, instant now, enum outcome cause);
 void exit_stream_timer(struct shard *, struct exit_stream *, instant now);
 /* The hop is closing: its streams go without a word. */
 void exit_hop_closed(struct shard *, struct hop *, instant now);
-/* The hop's queue has room again. */
-void exit_hop_room(struct shard *, struct hop *);
+void exit_hop_room(struct shard *, struct hop *); /* its queue has room again */
 void exit_stream_free(struct shard *, struct exit_stream *);
 void exit_stream_ready(struct shard *, struct exit_stream *);
-/* The destination is no longer wanted: its connection closes (EFFECT_CLOSE or EFFECT_CLOSE_FLUSHED). */
+/* Its destination is no longer wanted: EFFECT_CLOSE or EFFECT_CLOSE_FLUSHED. */
 void exit_stream_disconnect(struct shard *, struct exit_stream *, enum effect_kind);
 /* Begun streams by their number; NULL: none. */
 struct exit_stream *exit_stream_find(const struct shard *, const struct hop *, uint16_t number);
@@ -191,6 +188,9 @@ uint64_t exit_stream_key(const struct hop *, uint16_t number);
 /* exit_connect.c */
 void exit_begin(struct shard *, struct hop *, instant now, const struct message *);
 void exit_resolved(struct shard *, struct exit_stream *, instant now, const struct event *);
+/* The stream goes before its lookup is answered; and then the answer. */
+void exit_leave_lookup(struct shard *, struct exit_stream *);
+void exit_lookup_over(struct shard *, struct id lookup);
 void exit_connected(struct shard *, struct exit_stream *, instant now);
 /* Tries the next address; false: there is none. */
 bool exit_connect_next(struct shard *, struct exit_stream *, instant now);

@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
+#include "relay/shard_internal.h"
 #include "tests/unit/relay/shard_bench.h"
 
 struct scene { struct bench *bench; struct bench_circuit *circuit; uint16_t stream; };
@@ -140,22 +141,43 @@ static void resolve(struct scene *scene, uint16_t stream) {
   bench_run(scene->bench);
 }
 
+static void answer(struct scene *scene, struct id lookup) {
+  bench_event(scene->bench, &(struct event){.kind = EVENT_RESOLVED, .id = lookup, .outcome = OUTCOME_NAME_NOT_FOUND});
+  bench_run(scene->bench);
+}
+
 Test(exit_places, a_circuit_has_so_many_lookups_at_a_time) {
   struct scene scene = scene_new();
+  struct id lookups[LIMIT_LOOKUPS_PER_CIRCUIT + 1];
   uint16_t stream = 1;
-  for (; stream <= LIMIT_LOOKUPS_PER_CIRCUIT; stream++) resolve(&scene, stream);
+  for (; stream <= LIMIT_LOOKUPS_PER_CIRCUIT; stream++) {
+    resolve(&scene, stream);
+    lookups[stream] = scene.bench->stream;
+  }
   cr_assert_eq(bench_heard(scene.circuit, MESSAGE_END), 0);
-  struct event answer = {.kind = EVENT_RESOLVED, .id = scene.bench->stream, .outcome = OUTCOME_NAME_NOT_FOUND};
   resolve(&scene, stream);
   cr_assert_eq(bench_ended(scene.circuit, stream), OUTCOME_TOO_BUSY, "one more is refused, and costs the circuit nothing");
-  bench_event(scene.bench, &answer);
-  bench_run(scene.bench);
+  answer(&scene, lookups[LIMIT_LOOKUPS_PER_CIRCUIT]);
   resolve(&scene, ++stream);
   cr_assert_eq(bench_ended(scene.circuit, stream), 0, "where one was answered there is room");
   bench_message(scene.bench, scene.circuit, MESSAGE_END, 1, &(uint8_t){OUTCOME_DONE}, 1);
   resolve(&scene, ++stream);
-  cr_assert_eq(bench_ended(scene.circuit, stream), 0, "and where one is no longer wanted");
+  cr_assert_eq(bench_ended(scene.circuit, stream), OUTCOME_TOO_BUSY, "one that is no longer wanted goes on, and counts");
+  answer(&scene, lookups[1]);
   resolve(&scene, ++stream);
-  cr_assert_eq(bench_ended(scene.circuit, stream), OUTCOME_TOO_BUSY);
+  cr_assert_eq(bench_ended(scene.circuit, stream), 0, "until it is answered");
+  cr_assert_not(scene.circuit->closed);
+  bench_free(scene.bench);
+}
+
+Test(exit_places, a_lookup_may_outlive_its_circuit) {
+  struct scene scene = scene_new();
+  resolve(&scene, 1);
+  bench_message(scene.bench, scene.circuit, MESSAGE_DATA, 2, "x", 1); /* nobody began it */
+  bench_run(scene.bench);
+  cr_assert(scene.circuit->closed);
+  cr_assert_eq(id_table_count(&scene.bench->shard->connections), 2, "its name is kept for the answer");
+  answer(&scene, scene.bench->stream);
+  cr_assert_eq(id_table_count(&scene.bench->shard->connections), 1, "and nothing of it is left");
   bench_free(scene.bench);
 }
