@@ -70,6 +70,7 @@ static bool take_credit(struct client *client, struct client_stream *stream, ins
   if (!stream->answered || stream->only_resolve) return false;
   /* [STREAM-5] Credit that says nothing would be said for whoever counts cells on the way. */
   if (allowed < stream->allowed + LIMIT_EXIT_FIRST_CREDIT / 4 || allowed - stream->sent > LIMIT_EXIT_CREDIT) return false;
+  if (allowed - stream->allowed < (allowed - stream->sent) / 4) return false;
   stream->allowed = allowed;
   client_stream_pump(client, stream, now);
   client_stream_ready(client, stream);

@@ -223,7 +223,8 @@ static bool take_eof(struct shard *shard, struct exit_stream *stream, instant no
 
 static bool take_credit(struct shard *shard, struct exit_stream *stream, const struct message *message) {
   uint64_t allowed = get_u64(message->body);
-  bool earned = allowed >= stream->allowed + LIMIT_CLIENT_FIRST_CREDIT / 4 && allowed - stream->sent <= LIMIT_CLIENT_CREDIT;
+  bool earned = allowed >= stream->allowed + LIMIT_CLIENT_FIRST_CREDIT / 4 && allowed - stream->sent <= LIMIT_CLIENT_CREDIT &&
+                allowed - stream->allowed >= (allowed - stream->sent) / 4;
   if (!earned || stream->only_resolve) return false; /* [STREAM-5] */
   stream->allowed = allowed;
   exit_stream_ready(shard, stream);

@@ -17,7 +17,7 @@
 
 enum {
   BUSY = 8, STREAMS_PER_CIRCUIT = 250, CIRCUITS = 130, STREAMS = 30000, TURNS = 300, DATA = 1347, CELLS_A_TURN = 4, GENERATION = 1,
-  POOL_CELLS = 1 << 16, CREDIT_BYTES = LIMIT_CLIENT_CREDIT, /* more than all turns need */
+  POOL_CELLS = 1 << 16, CREDIT_BYTES = LIMIT_CLIENT_CREDIT / 2, /* more than all turns need */
 };
 
 static const uint8_t AUTHORITY_SEED[ED25519_SEED_BYTES] = {42};

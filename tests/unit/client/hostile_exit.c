@@ -64,6 +64,7 @@ static const struct letter letters[] = {
     {"CREDIT lower", MESSAGE_STREAM_CREDIT, 8, "\0\0\0\0\0\0\1\0",    {false, false, false, false, false, false, false, false, false}},
     {"CREDIT again", MESSAGE_STREAM_CREDIT, 8, "\0\0\0\0\0\20\0\0",   {false, false, false, false, false, false, false, false, false}},
     {"CREDIT by little", MESSAGE_STREAM_CREDIT, 8, "\0\0\0\0\0\20\77\377", {false, false, false, false, false, false, false, false, false}},
+    {"CREDIT in small steps", MESSAGE_STREAM_CREDIT, 8, "\0\0\0\0\0\25\0\0", {false, false, false, false, false, false, false, false, false}},
     {"CREDIT of the most", MESSAGE_STREAM_CREDIT, 8, "\0\0\0\0\0\200\0\0", {false, false, true,  true,  true,  false, false, false, false}},
     {"CREDIT unearned", MESSAGE_STREAM_CREDIT, 8, "\0\0\0\0\0\200\0\1", {false, false, false, false, false, false, false, false, false}},
     {"CREDIT absurd", MESSAGE_STREAM_CREDIT, 8, "\1\0\0\0\0\0\0\0",   {false, false, false, false, false, false, false, false, false}},
@@ -117,6 +118,8 @@ Test(hostile_exit, the_client_sends_no_byte_beyond_its_credit) {
   }
   cr_expect_eq(offered, LIMIT_EXIT_OPEN_CREDIT);
   cr_expect_eq(circuit->data, LIMIT_EXIT_OPEN_CREDIT);
+  say(MESSAGE_STREAM_CREDIT, "\0\0\0\0\0\20\100\0", 8);
+  cr_expect_eq(path.machine.verbs->room(path.client, app), LIMIT_EXIT_FIRST_CREDIT / 4, "as much as an exit gives while its memory is short");
   say(MESSAGE_STREAM_CREDIT, "\0\0\0\0\0\40\0\0", 8);
   cr_expect_gt(path.machine.verbs->room(path.client, app), 0);
   hostile_path_wipe(&path);

@@ -182,6 +182,14 @@ static void credit_by_a_byte(struct scene *scene) {
   say_credit(scene, 1, LIMIT_CLIENT_FIRST_CREDIT + 1);
 }
 
+static void credit_in_small_steps(struct scene *scene) {
+  bench_begin_open(scene->bench, scene->victim, 1);
+  say_credit(scene, 1, LIMIT_CLIENT_FIRST_CREDIT + LIMIT_CLIENT_FIRST_CREDIT / 3 + 2);
+  bench_run(scene->bench);
+  cr_assert_not(scene->victim->closed, "the least step where nothing was sent");
+  say_credit(scene, 1, LIMIT_CLIENT_FIRST_CREDIT + LIMIT_CLIENT_FIRST_CREDIT * 2 / 3);
+}
+
 static void credit_without_end(struct scene *scene) {
   bench_begin_open(scene->bench, scene->victim, 1);
   say_credit(scene, 1, LIMIT_CLIENT_CREDIT);
@@ -274,6 +282,7 @@ static const struct fault {
     {"credit that goes back", 2, credit_goes_back, OUTCOME_PROTOCOL_VIOLATION},
     {"credit that says nothing new", 2, credit_that_says_nothing_new, OUTCOME_PROTOCOL_VIOLATION},
     {"credit by a byte", 2, credit_by_a_byte, OUTCOME_PROTOCOL_VIOLATION},
+    {"credit in small steps", 2, credit_in_small_steps, OUTCOME_PROTOCOL_VIOLATION},
     {"credit without end", 2, credit_without_end, OUTCOME_PROTOCOL_VIOLATION},
     {"credit for a lookup", 2, credit_for_a_lookup, OUTCOME_PROTOCOL_VIOLATION},
     {"an unknown command", 2, unknown_command, OUTCOME_PROTOCOL_VIOLATION},
