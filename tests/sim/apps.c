@@ -19,7 +19,9 @@ struct app_connection {
   char user[64], host[64];
   uint16_t port;
   bool early, open, asked, eof;
-  uint64_t limit, to_send; /* web: bytes still to send */
+  uint64_t limit, to_send; /* bytes still to send: a web server's answer, an upload */
+  uint64_t upload, stall;  /* bytes of the upload, and after how many the web server takes no more; 0: none, never */
+  uint64_t uploaded;       /* web: bytes that came */
   uint8_t out[512];
   size_t out_len;
   uint8_t in[512];
@@ -104,7 +106,30 @@ static struct id web_accept(void *self, instant now, enum connection_kind kind, 
 static size_t web_room(const void *self, struct id id) {
   const struct web *web = self;
   const struct app_connection *c = id_table_get(&web->app.connections, id);
-  return c == NULL ? 0 : sizeof c->in - c->in_len;
+  if (c == NULL) return 0;
+  if (!c->asked || c->upload == 0) return sizeof c->in - c->in_len;
+  return c->stall > 0 && c->uploaded >= c->stall ? 0 : 64 * 1024;
+}
+
+/* One byte answers an upload that came whole; what came wrong is never answered. */
+static void web_take_upload(struct web *web, struct app_connection *c, const uint8_t *in, size_t len) {
+  for (size_t i = 0; i < len; i++) c->result.wrong_bytes |= in[i] != web_byte(c->uploaded + i);
+  c->uploaded += len;
+  if (c->uploaded != c->upload || c->result.wrong_bytes) return;
+  c->result.want = c->to_send = 1;
+  app_ready(&web->app, c);
+}
+
+static void web_take_request(struct web *web, struct app_connection *c, char *request) {
+  c->asked = true;
+  if (strncmp(request, "PUT", 3) == 0) {
+    char *end;
+    c->upload = strtoull(request + 5, &end, 10);
+    c->stall = strtoull(end + 1, NULL, 10);
+    return;
+  }
+  c->result.want = c->to_send = strtoull(request + 5, NULL, 10);
+  app_ready(&web->app, c);
 }
 
 static enum outcome web_receive(void *self, instant now, struct id id, uint8_t *in, size_t len, size_t *ret_used) {
@@ -113,14 +138,17 @@ static enum outcome web_receive(void *self, instant now, struct id id, uint8_t *
   (void)now;
   *ret_used = len;
   if (c == NULL) return OUTCOME_NOT_FOUND;
+  if (c->asked && c->upload > 0) {
+    web_take_upload(web, c, in, len);
+    return OUTCOME_OK;
+  }
   memcpy(c->in + c->in_len, in, len);
   c->in_len += len;
-  char *end = memchr(c->in, '\n', c->in_len);
+  uint8_t *end = memchr(c->in, '\n', c->in_len);
   if (end == NULL || c->asked) return OUTCOME_OK;
-  c->asked = true;
   *end = 0;
-  c->result.want = c->to_send = strtoull((char *)c->in + 5, NULL, 10);
-  app_ready(&web->app, c);
+  web_take_request(web, c, (char *)c->in);
+  if (c->upload > 0) web_take_upload(web, c, end + 1, (size_t)(c->in + c->in_len - end - 1));
   return OUTCOME_OK;
 }
 
@@ -210,8 +238,10 @@ static void put_connect(struct app_connection *c) {
 
 static void put_request(struct app_connection *c) {
   char request[64];
-  int len = snprintf(request, sizeof request, "GET /%llu\n", (unsigned long long)c->result.want);
+  unsigned long long want = c->result.want, upload = c->upload, stall = c->stall;
+  int len = c->upload > 0 ? snprintf(request, sizeof request, "PUT /%llu/%llu\n", upload, stall) : snprintf(request, sizeof request, "GET /%llu\n", want);
   put(c, request, (size_t)len);
+  c->to_send = c->upload;
 }
 
 static void put_credentials(struct app_connection *c) {
@@ -241,6 +271,13 @@ uint32_t fetcher_begin(struct fetcher *fetcher, instant now, const char *user, c
   if (!effect_queue_put(&fetcher->app.effects, &effect)) abort();
   fetcher->fetches[fetcher->count] = c;
   return fetcher->count++;
+}
+
+uint32_t fetcher_upload(struct fetcher *fetcher, instant now, const char *user, const char *host, uint16_t port, uint64_t bytes, uint64_t stall) {
+  uint32_t index = fetcher_begin(fetcher, now, user, host, port, 1, false, 0);
+  fetcher->fetches[index]->upload = bytes;
+  fetcher->fetches[index]->stall = stall;
+  return index;
 }
 
 static size_t fetcher_room(const void *self, struct id id) {
@@ -298,11 +335,19 @@ static enum outcome fetcher_receive(void *self, instant now, struct id id, uint8
   return OUTCOME_OK;
 }
 
+static size_t put_upload(struct app_connection *c, uint8_t *out, size_t room) {
+  size_t len = c->to_send < room ? (size_t)c->to_send : room;
+  for (size_t i = 0; i < len; i++) out[i] = web_byte(c->upload - c->to_send + i);
+  c->to_send -= len;
+  return len;
+}
+
 static size_t fetcher_transmit(void *self, instant now, struct id id, uint8_t *out, size_t room) {
   struct fetcher *fetcher = self;
   struct app_connection *c = id_table_get(&fetcher->app.connections, id);
   (void)now;
-  if (c == NULL || c->out_len == 0) return 0;
+  if (c == NULL) return 0;
+  if (c->out_len == 0) return put_upload(c, out, room);
   size_t len = c->out_len < room ? c->out_len : room;
   memcpy(out, c->out, len);
   memmove(c->out, c->out + len, c->out_len - len);

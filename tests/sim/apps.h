@@ -1,5 +1,5 @@
-/* Machines around the network in the simulator: a web server that answers "GET /N" with N bytes, and an application
- * that fetches through a SOCKS proxy and compares every byte.
+/* Machines around the network in the simulator: a web server that answers "GET /N" with N bytes and takes "PUT /N/K", and an
+ * application that fetches, or uploads, through a SOCKS proxy. Who gets the bytes compares every one.
  * Spec: none. Called by scenarios.
  * The bytes are a fixed function of their offset, so nobody keeps them.
  */
@@ -30,6 +30,9 @@ struct machine fetcher_machine(struct fetcher *);
 /* Begins a fetch of `bytes` from host:port with these SOCKS credentials (NULL: none); returns its index. `early`: the
  * request goes out right behind CONNECT. `limit`: stops reading after so many bytes (0: never). The caller pokes the host. */
 uint32_t fetcher_begin(struct fetcher *, instant now, const char *user, const char *host, uint16_t port, uint64_t bytes, bool early, uint64_t limit);
+/* An upload of so many bytes, which must come whole for `done` without `failed`. `stall`: the web server takes no more after so many
+ * bytes (0: it takes all). */
+uint32_t fetcher_upload(struct fetcher *, instant now, const char *user, const char *host, uint16_t port, uint64_t bytes, uint64_t stall);
 /* One that stopped at its limit reads on. The caller pokes the host. */
 void fetcher_release(struct fetcher *, uint32_t index);
 uint32_t fetcher_count(const struct fetcher *);

@@ -161,6 +161,36 @@ static void sniper(struct trial *trial) {
   expect_recovery(trial);
 }
 
+/* Uploads by the application of this client; their destination takes no more after `stall` bytes (0: it takes all). */
+static void begin_uploads(struct trial *trial, uint32_t client, uint32_t count, uint64_t bytes, uint64_t stall) {
+  struct node *app = trial_node(trial, "app", client);
+  for (uint32_t i = 0; i < count; i++) {
+    char user[16];
+    snprintf(user, sizeof user, "up%u", i);
+    fetcher_upload(app->fetcher, trial->network.sim.now, user, "web", NETWORK_WEB_PORT, bytes, stall);
+  }
+  sim_poke(app->host, 0);
+}
+
+/* ATTACKS 11, upwards: destinations that take quickly, so that the exit promises much, and then nothing for ever while their client sends on. */
+static void uploads_stall(struct trial *trial) {
+  enum { STALLED = 4, BESIDE = 3 };
+  if (!start_ready(trial, &NARROW)) return;
+  begin_uploads(trial, 1, STALLED, 40000000, 3000000);
+  begin_uploads(trial, 2, BESIDE, 6000000, 0);
+  for (uint32_t i = 0; i < 30 && pools_within_limits(trial, NARROW_BYTES); i++) sim_run_for(&trial->network.sim, SECONDS);
+  expect_others_served(trial, NARROW_BYTES);
+  expect(trial, sum_of(trial, "evicted") > 0, "the exit's memory was never short: the scenario proves nothing");
+  for (uint32_t i = 0; i < BESIDE; i++) {
+    const struct fetch_result *result = trial_result(trial, 2, i);
+    expect(trial, result->done && !result->failed, "an upload that went on ended with reply %u, %s", result->socks_reply, result->done ? "cut" : "standing still");
+  }
+  uint32_t evicted = 0;
+  for (uint32_t i = 0; i < STALLED; i++) evicted += trial_result(trial, 1, i)->done;
+  expect(trial, evicted > 0, "nobody who stood still was evicted");
+  expect_recovery(trial);
+}
+
 /* ---- kill -9 ---- */
 
 /* ATTACKS 31: any node dies at any moment and starts from its files. Clients too, whose applications see a reset. */
@@ -188,6 +218,7 @@ const struct scenario scenarios_attack[] = {
     {"connections-cut", 3, connections_cut},
     {"reader-sleeps", 2, reader_sleeps},
     {"sniper", 2, sniper},
+    {"uploads-stall", 2, uploads_stall},
     {"kill-nine", 2, kill_nine},
     {NULL, 0, NULL},
 };

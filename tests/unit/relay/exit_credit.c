@@ -140,25 +140,44 @@ Test(exit_credit, while_memory_is_short_little_is_promised) {
   bench_free(scene.bench);
 }
 
-/* Who has earned the largest window and then takes nothing is the one that pays for the memory, and nobody else. */
-Test(exit_credit, a_destination_that_stops_taking_costs_its_own_circuit) {
+/* As much as the client may, or until the circuit is over. */
+static void send_on(struct scene *scene, struct bench_circuit *circuit, struct upload *upload, size_t len) {
   static const uint8_t bytes[DATA_MOST];
-  struct scene scene = scene_new(), other = {.bench = scene.bench, .circuit = bench_open(scene.bench, END_FIRST_NODE, LIMIT_EXIT_PLACE)};
-  struct upload stalls = begin(&scene, 1), goes_on = begin(&other, 1);
-  upload_quickly(&scene, &stalls, ENOUGH, MILLISECONDS);
-  cr_assert_eq(stalls.most, LIMIT_EXIT_CREDIT);
-  for (int i = 0; !scene.circuit->closed && stalls.sent + DATA_MOST <= stalls.credit; i++) {
-    bench_message(scene.bench, scene.circuit, MESSAGE_DATA, stalls.number, bytes, DATA_MOST);
-    stalls.sent += DATA_MOST;
-    bench_run(scene.bench);
-    bench_wait(scene.bench, MILLISECONDS);
-    if (i % 7 != 0) continue;
-    send(&other, &goes_on, DATA_MOST);
-    take(&other, &goes_on, DATA_MOST);
+  for (size_t sent = 0; sent < len && upload->sent + DATA_MOST <= upload->credit && !circuit->closed; sent += DATA_MOST) {
+    bench_message(scene->bench, circuit, MESSAGE_DATA, upload->number, bytes, DATA_MOST);
+    upload->sent += DATA_MOST;
   }
-  cr_expect(scene.circuit->closed, "the pool is smaller than its promise");
+  bench_run(scene->bench);
+}
+
+/* It took quickly, so that much was promised, and then takes nothing for ever: others of the circuit go on as long as there is memory for all. */
+Test(exit_credit, one_that_stalls_holds_no_other_of_its_circuit) {
+  struct scene scene = scene_new();
+  struct upload stalled = begin(&scene, 1), other = begin(&scene, 2);
+  upload_quickly(&scene, &stalled, MIB / 2, MILLISECONDS);
+  send_on(&scene, scene.circuit, &stalled, 2 * MIB);
+  cr_assert_gt(stalled.sent - stalled.taken, MIB, "much was promised");
+  upload_quickly(&scene, &other, 3 * MIB, MILLISECONDS);
+  cr_expect_eq(scene.bench->shard->figures.evicted, 0);
+  bench_free(scene.bench);
+}
+
+/* And with more promised than there is memory, it is the one that goes; meanwhile no other stands still. */
+Test(exit_credit, one_that_stalls_is_evicted_when_its_memory_is_needed) {
+  struct scene scene = scene_new(), beside = {scene.bench, bench_open(scene.bench, END_FIRST_NODE, LIMIT_EXIT_PLACE)};
+  struct upload stalled = begin(&scene, 1), other = begin(&beside, 1);
+  struct bench_circuit *victim = scene.circuit;
+  upload_quickly(&scene, &stalled, ENOUGH, MILLISECONDS);
+  cr_assert_geq(stalled.credit - stalled.taken, (uint64_t)4096 * CELL_BYTES, "the pool does not hold what was promised");
+  for (int rounds = 0; !victim->closed && rounds < 1000; rounds++) {
+    send(&beside, &other, PART);
+    send_on(&scene, victim, &stalled, 4 * PART);
+    take(&beside, &other, PART);
+  }
+  cr_expect(victim->closed, "who stood still was spared");
   cr_expect_eq(scene.bench->shard->figures.evicted, 1);
-  upload_quickly(&other, &goes_on, MIB, MILLISECONDS);
-  cr_expect_gt(goes_on.taken, (uint64_t)MIB, "the other goes on");
+  cr_expect_leq(memory_budget_used(&scene.bench->budget), (size_t)4096 * 1600 + 128 * KIB);
+  upload_quickly(&beside, &other, 3 * MIB, MILLISECONDS);
+  cr_expect_eq(other.most, LIMIT_EXIT_CREDIT, "and with the memory back the others are trusted again");
   bench_free(scene.bench);
 }
