@@ -265,7 +265,7 @@ bench-growth:
 	@$(MAKE) --no-print-directory -j2 $(BENCHES) >&2
 	@BUILD=$(BUILD) tests/bench/growth.py specs/measured
 bench-peers:
-	@$(MAKE) --no-print-directory -j2 all $(BUILD)/tests/forwarder $(WEB_SERVER) >&2
+	@$(MAKE) --no-print-directory -j2 all $(BUILD)/tests/forwarder $(BUILD)/tests/bench/aead $(WEB_SERVER) >&2
 	@BUILD=$(BUILD) tests/bench/peers.py --write specs/measured/peers.md
 bench-wan:
 	@$(MAKE) --no-print-directory -j2 all $(BUILD)/tests/wan $(WEB_SERVER) >&2

@@ -47,6 +47,10 @@ def short(value):
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
+def times(ratio):
+    return "-" if ratio is None else f"{short(ratio)} x"
+
+
 def times_better(value, other, better):
     """How many times better `value` is than `other`: above 1 it is better, whichever way the figure counts."""
     if not value or not other:
@@ -78,15 +82,18 @@ def table(samples, rows=ROWS, ratios=()):
             continue
         compared = [times_better(medians[one], medians[other], better) for one, other in ratios]
         lines.append([f"{text}, {unit(name)}"] + [short(medians[system]) for system in systems]
-                     + ["-" if ratio is None else f"{short(ratio)} x" for ratio in compared])
+                     + [times(ratio) for ratio in compared])
     return aligned(lines)
 
 
 def machine():
     """What was measured on, in one line: the figures mean nothing without it."""
     with open("/proc/cpuinfo") as opened:
-        model = next((line.split(":", 1)[1].strip() for line in opened if line.startswith("model name")), "unknown processor")
-    return f"{os.cpu_count()} cores ({model}), Linux {os.uname().release.split('-')[0]}"
+        words = [[part.strip() for part in line.split(":", 1)] for line in opened if ":" in line]
+    model = next((value for name, value in words if name == "model name"), "unknown processor")
+    flags = next((value.split() for name, value in words if name == "flags"), [])
+    wide = "with" if {"avx512f", "vaes"} <= set(flags) else "without"
+    return f"{os.cpu_count()} cores ({model}, {wide} AVX-512 and VAES), Linux {os.uname().release.split('-')[0]}"
 
 
 def write(path, text, samples):
