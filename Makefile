@@ -84,11 +84,12 @@ $(PROGRAMS):
 # Some make chosen allocations fail (tests/unit/protocol/failing_allocator.h).
 FAILING_LDFLAGS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc,--wrap=free,--wrap=sodium_malloc,--wrap=sodium_free
 FAILING_SOURCES := $(addprefix tests/unit/protocol/,every_allocation.c failing_allocator.c)
-$(foreach f,client directory protocol relay,$(eval unit-$(f)_LDFLAGS := $(FAILING_LDFLAGS)))
+$(foreach f,client directory io protocol relay,$(eval unit-$(f)_LDFLAGS := $(FAILING_LDFLAGS)))
 UNIT_FOLDERS := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard tests/unit/*/*.c)))))
 # Tests of several nodes at once run them in the simulator.
 UNIT_client_SOURCES := $(addprefix tests/sim/,apps.c sim.c sim_queue.c sim_turn.c sim_wire.c) $(FAILING_SOURCES)
 UNIT_directory_SOURCES := tests/liars/words.c $(FAILING_SOURCES)
+UNIT_io_SOURCES := $(FAILING_SOURCES)
 UNIT_relay_SOURCES := tests/unit/client/sample_relays.c $(FAILING_SOURCES)
 define unit_program
 $(BUILD)/tests/unit-$(1): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/unit/$(1)/*.c) $(UNIT_$(1)_SOURCES)) $(LIBRARY)

@@ -98,7 +98,9 @@ void connection_fail(struct connection *connection, enum outcome outcome) {
   struct driver *driver = connection->driver;
   struct event event = {.kind = EVENT_CLOSED, .id = connection->id, .outcome = outcome};
   bool is_known = connection->state != STATE_CLOSING;
-  connection_free(connection);
+  /* [STREAM-12] A polite end would say that this was all. */
+  if (connection->kind == CONNECTION_STREAM) connection_cut(connection);
+  else connection_free(connection);
   if (is_known) driver_post(driver, &event);
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "protocol/status.h"
+#include "tests/unit/protocol/failing_allocator.h"
 
 void echo_machine_init(struct echo_machine *machine) {
   *machine = (struct echo_machine){.deadline = INSTANT_NEVER, .messages_in_order = true};
@@ -16,8 +17,11 @@ void echo_machine_wipe(struct echo_machine *machine) {
   effect_queue_wipe(&machine->effects);
 }
 
+/* Its own memory is not what is tested. */
 void echo_machine_put(struct echo_machine *machine, struct effect effect) {
+  failing_allocator_pause(true);
   cr_assert(effect_queue_put(&machine->effects, &effect));
+  failing_allocator_pause(false);
 }
 
 struct echo_connection *echo_machine_connection(const struct echo_machine *machine, struct id id) {

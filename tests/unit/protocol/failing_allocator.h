@@ -1,5 +1,5 @@
 /* An allocator for tests: makes the n-th allocation fail, counts what lives, and looks at what is freed.
- * Spec: none. Called by tests of this folder, client, directory and relay, and by tests/sim/no_memory.c; linked over malloc, libsodium's
+ * Spec: none. Called by tests of this folder, client, directory, io and relay, and by tests/sim/no_memory.c; linked over malloc, libsodium's
  * guarded memory and the others with --wrap.
  * Sees only what is linked into the test program, not the system's libraries. One thread at a time.
  */
