@@ -50,17 +50,6 @@ void exit_stream_free(struct shard *shard, struct exit_stream *stream) {
   free(stream);
 }
 
-/* A message without a body, or with one byte. */
-static bool send_small(struct shard *shard, struct exit_stream *stream, instant now, uint8_t command, const uint8_t *body, size_t len) {
-  struct hop *hop = stream->hop; /* taking a cell may evict it: it is freed later, but the stream forgets it */
-  struct cell *cell;
-  uint8_t *place = hop_begin_message(shard, hop, now, command, stream->number, len, &cell);
-  if (place == NULL) return false;
-  if (len > 0) memcpy(place, body, len);
-  hop_send_message(shard, hop, now, cell);
-  return !hop->closing;
-}
-
 /* [STREAM-7] The number is forgotten when END went both ways. */
 static void check_over(struct shard *shard, struct exit_stream *stream) {
   if (stream->end_sent && stream->end_received && !list_contains_node(&stream->dead))
@@ -73,7 +62,7 @@ static void send_end(struct shard *shard, struct exit_stream *stream, instant no
   stream->end_sent = true;
   uint8_t code = (uint8_t)cause;
   if (cause != OUTCOME_DONE) shard->figures.streams_failed++;
-  if (!send_small(shard, stream, now, MESSAGE_END, &code, 1)) return;
+  if (!hop_say(shard, stream->hop, now, MESSAGE_END, stream->number, &code, 1)) return;
   check_over(shard, stream);
   /* [STREAM-11] A number whose END is never answered would keep its place from others for as long as the circuit lives. */
   bool is_watched = stream->end_received ||
@@ -136,18 +125,13 @@ void exit_stream_receive(struct shard *shard, struct exit_stream *stream, instan
   struct hop *hop = stream->hop;
   size_t most = (size_t)ONION_CONTENT(hop->place) - MESSAGE_HEADER_BYTES - MESSAGE_STREAM_BYTES;
   if (stream->state != STREAM_OPEN || stream->eof_sent) return;
-  while (len > 0 && !hop->closing) {
+  while (len > 0) {
     size_t part = len < most ? len : most;
-    struct cell *cell;
-    uint8_t *body = hop_begin_message(shard, hop, now, MESSAGE_DATA, stream->number, part, &cell);
-    if (body == NULL) return;
-    memcpy(body, in, part);
-    hop_send_message(shard, hop, now, cell);
+    if (!hop_say(shard, hop, now, MESSAGE_DATA, stream->number, in, part)) return;
     stream->sent += part;
     in += part;
     len -= part;
   }
-  if (stream->hop == NULL) return;
   list_leave(&stream->of_hop); /* [STREAM-17] the others come first now */
   list_append(&hop->streams, &stream->of_hop);
 }
@@ -155,7 +139,7 @@ void exit_stream_receive(struct shard *shard, struct exit_stream *stream, instan
 void exit_stream_eof(struct shard *shard, struct exit_stream *stream, instant now) {
   if (stream->state != STREAM_OPEN || stream->eof_sent || stream->end_sent) return;
   stream->eof_sent = true;
-  if (!send_small(shard, stream, now, MESSAGE_EOF, NULL, 0)) return;
+  if (!hop_say(shard, stream->hop, now, MESSAGE_EOF, stream->number, NULL, 0)) return;
   watch_half_closed(shard, stream, now);
   check_done(shard, stream, now);
 }
@@ -280,7 +264,7 @@ static void grant(struct shard *shard, struct exit_stream *stream, instant now) 
   stream->granted = stream->taken + window;
   uint8_t body[8];
   put_u64(body, stream->granted);
-  send_small(shard, stream, now, MESSAGE_STREAM_CREDIT, body, sizeof body);
+  hop_say(shard, stream->hop, now, MESSAGE_STREAM_CREDIT, stream->number, body, sizeof body);
 }
 
 size_t exit_stream_transmit(struct shard *shard, struct exit_stream *stream, instant now, uint8_t *out, size_t room) {

@@ -163,14 +163,7 @@ static void tell_addresses(struct shard *shard, struct exit_stream *stream, inst
   bool all = exit_policy_allows_private(shard->config.policy);
   for (uint32_t i = 0; i < event->address_count && i < EVENT_ADDRESSES_MAX; i++)
     if (all || !address_is_private(&event->addresses[i])) told[count++] = event->addresses[i];
-  if (count > 0) {
-    size_t len = resolved_encode(told, count, body);
-    struct cell *cell;
-    uint8_t *place = hop_begin_message(shard, stream->hop, now, MESSAGE_RESOLVED, stream->number, len, &cell);
-    if (place == NULL) return;
-    memcpy(place, body, len);
-    hop_send_message(shard, stream->hop, now, cell);
-  }
+  if (count > 0 && !hop_say(shard, stream->hop, now, MESSAGE_RESOLVED, stream->number, body, resolved_encode(told, count, body))) return;
   exit_stream_end(shard, stream, now, count > 0 ? OUTCOME_DONE : OUTCOME_NAME_NOT_FOUND);
 }
 
@@ -192,14 +185,12 @@ void exit_resolved(struct shard *shard, struct exit_stream *stream, instant now,
 }
 
 void exit_connected(struct shard *shard, struct exit_stream *stream, instant now) {
-  struct cell *cell;
   if (stream->state != STREAM_CONNECTING) return;
   free(stream->addresses);
   stream->addresses = NULL;
   stream->state = STREAM_OPEN;
   stream->granted = stream->window = LIMIT_EXIT_OPEN_CREDIT; /* [STREAM-5] */
-  if (hop_begin_message(shard, stream->hop, now, MESSAGE_CONNECTED, stream->number, 0, &cell) == NULL) return;
-  hop_send_message(shard, stream->hop, now, cell);
+  if (!hop_say(shard, stream->hop, now, MESSAGE_CONNECTED, stream->number, NULL, 0)) return;
   exit_stream_ready(shard, stream); /* to be read, and what came behind BEGIN to be written */
-  if (stream->hop != NULL) exit_stream_opened(shard, stream, now);
+  exit_stream_opened(shard, stream, now);
 }

@@ -95,14 +95,9 @@ void extend_link_open(struct shard *shard, struct neighbour *neighbour, instant 
 
 void extend_created(struct shard *shard, struct trunk_side *side, instant now, const uint8_t *reply) {
   struct hop *hop = hop_of_side(side);
-  struct cell *cell;
   if (hop->closing) return;
   hop->extending = false;
   hop->extended = true;
   timer_heap_cancel(&shard->timers, &hop->timer);
-  uint8_t *body = hop_begin_message(shard, hop, now, MESSAGE_EXTENDED, 0, CIRCUIT_HANDSHAKE_REPLY_BYTES, &cell);
-  if (body == NULL) return;
-  memcpy(body, reply, CIRCUIT_HANDSHAKE_REPLY_BYTES);
-  hop_send_message(shard, hop, now, cell);
-  if (!hop->closing) trunk_opened(side, now);
+  if (hop_say(shard, hop, now, MESSAGE_EXTENDED, 0, reply, CIRCUIT_HANDSHAKE_REPLY_BYTES)) trunk_opened(side, now);
 }

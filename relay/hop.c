@@ -115,43 +115,34 @@ void hop_check_dead(struct shard *shard, struct hop *hop) {
     list_append(&shard->dead_hops, &hop->order);
 }
 
-uint8_t *hop_begin_message(struct shard *shard, struct hop *hop, instant now, uint8_t command, uint16_t stream, size_t len,
-                           struct cell **ret_cell) {
-  bool too_many = hop->sides[SIDE_CLIENT].queue.count >= OWN_CELLS_QUEUED_MAX;
-  struct cell *cell = too_many || hop->sides[SIDE_CLIENT].state != SIDE_OPEN ? NULL : shard_take_cell(shard, now);
-  /* Taking a cell may have evicted this very hop. */
-  if (cell == NULL || hop->sides[SIDE_CLIENT].state != SIDE_OPEN) {
+bool hop_say(struct shard *shard, struct hop *hop, instant now, uint8_t command, uint16_t stream, const uint8_t *body, size_t len) {
+  struct trunk_side *side = &hop->sides[SIDE_CLIENT];
+  struct message_writer writer;
+  bool may = side->queue.count < OWN_CELLS_QUEUED_MAX && side->state == SIDE_OPEN;
+  struct cell *cell = may ? shard_take_cell(shard, now) : NULL;
+  bool is_sealed = false;
+  if (cell != NULL && side->state == SIDE_OPEN) { /* taking a cell may have evicted this very hop */
+    message_writer_init(&writer, cell_body(cell->bytes), ONION_CONTENT(hop->place), false);
+    uint8_t *place = message_add(&writer, command, stream, len);
+    if (len > 0) memcpy(place, body, len);
+    message_writer_finish(&writer);
+    is_sealed = onion_seal(&hop->seal, shard->contexts, ONION_FOR_YOU, cell_body(cell->bytes));
+  }
+  if (!is_sealed) {
     if (cell != NULL) cell_pool_give(shard->cells, cell);
     if (!hop->closing) hop_cut(shard, hop, now);
-    return NULL;
-  }
-  struct message_writer writer;
-  message_writer_init(&writer, cell_body(cell->bytes), ONION_CONTENT(hop->place), false);
-  uint8_t *body = message_add(&writer, command, stream, len);
-  message_writer_finish(&writer);
-  *ret_cell = cell;
-  return body;
-}
-
-void hop_send_message(struct shard *shard, struct hop *hop, instant now, struct cell *cell) {
-  if (!onion_seal(&hop->seal, shard->contexts, ONION_FOR_YOU, cell_body(cell->bytes))) {
-    cell_pool_give(shard->cells, cell);
-    hop_cut(shard, hop, now);
-    return;
+    return false;
   }
   if (!hop->closing) note_use(shard, hop, now);
-  trunk_push(&hop->sides[SIDE_CLIENT], now, cell, false);
-  if (trunk_side_room(&hop->sides[SIDE_CLIENT]) == 0) hop->sides[SIDE_CLIENT].wants_room = true;
+  trunk_push(side, now, cell, false);
+  if (trunk_side_room(side) == 0) side->wants_room = true;
+  return !hop->closing;
 }
 
 /* [CIRC-10] The cause goes to the client alone, sealed; neighbours learn only that it is over. */
 static void tell_cause(struct shard *shard, struct hop *hop, instant now, enum outcome cause) {
-  struct cell *cell;
   if (!hop->has_layers || hop->sides[SIDE_CLIENT].state != SIDE_OPEN) return;
-  uint8_t *body = hop_begin_message(shard, hop, now, MESSAGE_CLOSED, 0, 1, &cell);
-  if (body == NULL) return;
-  *body = (uint8_t)cause;
-  hop_send_message(shard, hop, now, cell);
+  hop_say(shard, hop, now, MESSAGE_CLOSED, 0, &(uint8_t){(uint8_t)cause}, 1);
 }
 
 static void begin_closing(struct shard *shard, struct hop *hop, instant now) {

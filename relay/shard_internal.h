@@ -142,9 +142,8 @@ void hop_note_request(struct shard *, struct hop *);
 struct hop *hop_of_side(struct trunk_side *);
 void hop_forward(struct shard *, struct hop *, instant now, uint8_t *body);
 void hop_backward(struct shard *, struct hop *, instant now, uint8_t *body);
-/* A message of our own to the client: begin gives the place for its body (NULL: none; the hop is then closing). */
-uint8_t *hop_begin_message(struct shard *, struct hop *, instant now, uint8_t command, uint16_t stream, size_t len, struct cell **ret_cell);
-void hop_send_message(struct shard *, struct hop *, instant now, struct cell *);
+/* A message of our own to the client. False: the hop is closing; taking a cell may have evicted it. */
+bool hop_say(struct shard *, struct hop *, instant now, uint8_t command, uint16_t stream, const uint8_t *body, size_t len);
 /* Tells the client the cause, then closes both sides; OUTCOME_OK: closes without a word. */
 void hop_close(struct shard *, struct hop *, instant now, enum outcome cause);
 /* Drops what is queued and closes. */
