@@ -71,6 +71,7 @@ static const struct known KNOWN[] = {
     {"streams", GAUGE, "Streams that are open."},
     {"streams_begun", COUNTER, "Streams begun."},
     {"streams_failed", COUNTER, "Streams that failed."},
+    {"streams_refused", COUNTER, "Streams refused for lack of room."},
     {"streams_resent", COUNTER, "Streams begun again on another circuit."},
     {"unlisted_seconds", GAUGE, "For how long authorities have this relay's descriptor without its being in a consensus."},
     {"view", GAUGE, "The view of the agreement under way."},

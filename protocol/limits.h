@@ -61,6 +61,7 @@ enum {
 enum {
   LIMIT_STREAMS_PER_CIRCUIT = 512,
   LIMIT_STREAMS_PER_SHARD = 65536,
+  LIMIT_STREAMS_OF_A_FEW = 16, /* that a circuit may have where half of an exit's room is taken */
   LIMIT_LOOKUPS_PER_CIRCUIT = 128, /* names that an exit looks up at a time */
   LIMIT_LOOKUPS_PER_SHARD = 4096,
   LIMIT_CLIENT_STREAMS = 8192,
@@ -151,6 +152,7 @@ static_assert(LIMIT_CIRCUIT_FRESH_TIME <= LIMIT_CIRCUIT_IDLE_TIME, "a client clo
 static_assert(LIMIT_LINKS_FROM_NEIGHBOUR >= 64 * LIMIT_LINKS_PER_NEIGHBOUR, "each shard of a neighbour has its own links");
 static_assert(LIMIT_CREDIT_FIRST <= LIMIT_WINDOW_LEAST, "the first cells never wait for a report");
 static_assert(LIMIT_CLOSING_PER_CLIENT >= 2 * LIMIT_CIRCUITS_PER_CLIENT_LINK, "who closes all its circuits may open as many anew");
+static_assert(LIMIT_STREAMS_PER_SHARD / 2 / LIMIT_STREAMS_OF_A_FEW >= 2048, "to fill an exit takes thousands of circuits");
 static_assert(LIMIT_LOOKUPS_PER_CIRCUIT * 16 <= LIMIT_LOOKUPS_PER_SHARD, "no few circuits keep the others from names");
 static_assert(LIMIT_WINDOW_MOST <= LIMIT_CREDIT_MAX, "limits never hold a full window back");
 

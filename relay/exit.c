@@ -226,10 +226,24 @@ static bool take_end(struct shard *shard, struct exit_stream *stream, instant no
   return true;
 }
 
+/* [STREAM-21] What a client says of a stream that was refused is not looked at, only counted. */
+static bool take_for_refused(struct hop *hop, const struct message *message) {
+  if (hop->refused == 0 || message->stream > hop->last_stream || message->command == MESSAGE_STREAM_CREDIT) return false;
+  if (message->command != MESSAGE_END) {
+    uint32_t len = message->command == MESSAGE_DATA ? (uint32_t)message->len : 1;
+    if (len > hop->refused_credit) return false;
+    hop->refused_credit -= len;
+    return true;
+  }
+  uint32_t most = (uint32_t)--hop->refused * EXIT_REFUSED_CREDIT;
+  if (hop->refused_credit > most) hop->refused_credit = most;
+  return message->body[0] == OUTCOME_DONE;
+}
+
 void exit_message(struct shard *shard, struct hop *hop, instant now, const struct message *message) {
   struct exit_stream *stream = exit_stream_find(shard, hop, message->stream);
-  bool good = stream != NULL && !stream->end_received;
-  if (good) {
+  bool good = stream == NULL ? take_for_refused(hop, message) : !stream->end_received;
+  if (good && stream != NULL) {
     if (message->command == MESSAGE_DATA) good = take_data(shard, stream, now, message);
     else if (message->command == MESSAGE_EOF) good = take_eof(shard, stream, now);
     else if (message->command == MESSAGE_STREAM_CREDIT) good = take_credit(shard, stream, message);

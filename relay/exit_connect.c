@@ -5,8 +5,14 @@
 
 enum { ADDRESSES_TRIED_MAX = 3 };
 
+/* [STREAM-21] Half of the room is for circuits with few streams. */
+static bool has_room(const struct shard *shard, const struct hop *hop) {
+  uint32_t room = shard->streams.limit;
+  return shard->streams.count < (hop->stream_count < LIMIT_STREAMS_OF_A_FEW ? room : room / 2);
+}
+
+/* NULL: no memory. */
 static struct exit_stream *stream_new(struct shard *shard, struct hop *hop, const struct message *message) {
-  if (hop->stream_count >= LIMIT_STREAMS_PER_CIRCUIT) return NULL;
   struct exit_stream *stream = calloc(1, sizeof *stream);
   if (stream == NULL) return NULL;
   if (!index_map_put(&shard->streams, exit_stream_key(hop, message->stream), (uintptr_t)stream)) {
@@ -128,6 +134,14 @@ void exit_lookup_over(struct shard *shard, struct id lookup) {
   shard_forget_connection(shard, lookup);
 }
 
+/* [STREAM-21] Nothing is kept of it but that its END will be answered, and what the client may have said before it knew. */
+static void refuse(struct shard *shard, struct hop *hop, instant now, const struct message *message, enum outcome cause) {
+  hop->refused++;
+  if (message->command == MESSAGE_BEGIN) hop->refused_credit += EXIT_REFUSED_CREDIT;
+  shard->figures.streams_refused++;
+  hop_say(shard, hop, now, MESSAGE_END, message->stream, &(uint8_t){(uint8_t)cause}, 1);
+}
+
 void exit_begin(struct shard *shard, struct hop *hop, instant now, const struct message *message) {
   struct target target;
   bool only_resolve = message->command == MESSAGE_RESOLVE;
@@ -138,9 +152,14 @@ void exit_begin(struct shard *shard, struct hop *hop, instant now, const struct 
     return;
   }
   hop->last_stream = message->stream;
-  struct exit_stream *stream = stream_new(shard, hop, message);
-  if (stream == NULL) {
+  if (hop->stream_count + hop->refused >= LIMIT_STREAMS_PER_CIRCUIT) {
     hop_close(shard, hop, now, OUTCOME_LIMIT_REACHED);
+    return;
+  }
+  bool may = has_room(shard, hop);
+  struct exit_stream *stream = may ? stream_new(shard, hop, message) : NULL;
+  if (stream == NULL) {
+    refuse(shard, hop, now, message, may ? OUTCOME_NO_MEMORY : OUTCOME_TOO_BUSY);
     return;
   }
   stream->port = target.port;

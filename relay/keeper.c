@@ -329,6 +329,7 @@ static void add_figures(const struct keeper *keeper, struct status *ret) {
       {"documents_too_busy", sum.documents_too_busy},
       {"streams_begun", sum.streams_begun},
       {"streams_failed", sum.streams_failed},
+      {"streams_refused", sum.streams_refused},
       {"pool_cells_used", sum.pool_used},
       {"pool_cells_limit", sum.pool_limit},
       {"memory_leased_bytes", memory_budget_used(keeper->config.budget)},

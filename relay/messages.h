@@ -35,7 +35,7 @@ struct shard_figures {
   uint64_t links, circuits, streams;
   uint64_t cells_received, cells_sent, bytes_sent;
   uint64_t creates_answered, creates_refused, extends_failed, layers_forged, violations, evicted, links_refused, circuits_idle, documents_too_busy;
-  uint64_t streams_begun, streams_failed, pool_used, pool_limit;
+  uint64_t streams_begun, streams_failed, streams_refused, pool_used, pool_limit;
 };
 
 #endif

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CONTEXTS = 512, CONNECTIONS = LIMIT_LINKS_PER_NODE + LIMIT_STREAMS_PER_SHARD };
+enum { CONTEXTS = 512, CONNECTIONS = LIMIT_LINKS_PER_NODE + LIMIT_STREAMS_PER_SHARD + LIMIT_LOOKUPS_PER_SHARD };
 #define FIGURES_INTERVAL (1 * SECONDS)
 
 struct shard *shard_new(const struct shard_config *config) {
@@ -28,7 +28,8 @@ struct shard *shard_new(const struct shard_config *config) {
   random_bytes(&shard->random, secret, sizeof secret);
   index_map_init(&shard->links_of, secret, 2 * LIMIT_LINKS_PER_NODE);
   random_bytes(&shard->random, secret, sizeof secret);
-  index_map_init(&shard->streams, secret, LIMIT_STREAMS_PER_SHARD);
+  bool has_less = config->streams != 0 && config->streams < LIMIT_STREAMS_PER_SHARD;
+  index_map_init(&shard->streams, secret, has_less ? config->streams : LIMIT_STREAMS_PER_SHARD);
   index_map_init(&shard->places, secret, LIMIT_RELAYS);
   timer_heap_init(&shard->timers);
   struct list *lists[] = {&shard->quiet, &shard->links, &shard->wants_work, &shard->has_creates, &shard->ready_streams,

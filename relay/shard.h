@@ -19,6 +19,7 @@ struct shard_config {
   const struct exit_policy *policy;
   struct memory_budget *budget;
   uint32_t pool_cells;      /* this shard's most */
+  uint32_t streams;         /* [STREAM-21] the same; 0: LIMIT_STREAMS_PER_SHARD, which is the most */
   uint32_t index;           /* from 1; machine 0 of the program is the keeper */
   uint8_t layer_suite;      /* enum aead_suite, as the descriptor declares */
   uint8_t seed[RANDOM_SEED_BYTES];

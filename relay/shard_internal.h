@@ -48,8 +48,8 @@ struct hop {
   uint8_t place;
   bool has_layers, extending, extended, closing;
   uint8_t padding_taken;
-  uint16_t last_stream, stream_count, lookups; /* lookups: names that are being looked up */
-  uint32_t used_s, promised;  /* the second in which a cell of it came last; to its streams, beyond LIMIT_EXIT_OPEN_CREDIT each */
+  uint16_t last_stream, stream_count, lookups, refused; /* names that are being looked up; [STREAM-21] refused streams that the client has not ended */
+  uint32_t used_s, promised, refused_credit; /* the second in which a cell of it came last; to its streams, beyond LIMIT_EXIT_OPEN_CREDIT each; to the refused */
   struct cell *request;       /* a CREATE that waits: for work, or for a link */
   struct neighbour *create_from; /* whose queue it waits in for work; else NULL */
   struct list_node waits, order; /* order: by last use; once closing, among the dead */
@@ -164,6 +164,7 @@ void extend_created(struct shard *, struct trunk_side *, instant now, const uint
 void extend_fail(struct shard *, struct hop *, instant now, enum outcome);
 
 /* exit.c */
+enum { EXIT_REFUSED_CREDIT = LIMIT_EXIT_FIRST_CREDIT + 1 }; /* DATA behind BEGIN, and EOF */
 void exit_message(struct shard *, struct hop *, instant now, const struct message *);
 size_t exit_stream_room(const struct exit_stream *);
 void exit_stream_receive(struct shard *, struct exit_stream *, instant now, const uint8_t *in, size_t len);

@@ -16,3 +16,7 @@ bool hostile_relay_flip(struct shard *shard, bool backward) {
   }
   return false;
 }
+
+void hostile_relay_fill(struct shard *shard) {
+  shard->streams.limit = 0;
+}

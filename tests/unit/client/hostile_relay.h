@@ -9,5 +9,7 @@
 
 /* Changes one bit of the first cell that waits to be passed on at a middle's place; false: none waits. */
 bool hostile_relay_flip(struct shard *, bool backward);
+/* As if others' streams had taken all the room that it has. */
+void hostile_relay_fill(struct shard *);
 
 #endif

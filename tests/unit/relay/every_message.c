@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
+#include "relay/shard_internal.h"
 #include "tests/unit/relay/shard_bench.h"
 
 TestSuite(every_message, .timeout = 60);
@@ -10,7 +11,7 @@ TestSuite(every_message, .timeout = 60);
 enum state {
   FRESH_0, FRESH_1, FRESH_2, FRESH_5, /* places */
   EXTENDING, EXTENDED_1, EXTENDED_2,
-  BEGUN, LOOKUP, OPEN, CLIENT_EOF, EXIT_EOF, EXIT_END, FORGOTTEN, LOOKED_UP, /* of stream 1 */
+  BEGUN, LOOKUP, OPEN, CLIENT_EOF, EXIT_EOF, EXIT_END, FORGOTTEN, LOOKED_UP, REFUSED, LOOKUP_REFUSED, /* of stream 1 */
   STATES,
 };
 
@@ -57,8 +58,9 @@ static void enter(enum state state) {
   circuit = bench_open(bench, place == 0 ? END_CLIENT : END_FIRST_NODE, place);
   bench->next_is_silent = state == EXTENDING;
   if (state >= EXTENDING && state <= EXTENDED_2) extend();
-  if (state == LOOKUP || state == LOOKED_UP) look_up();
-  else if (state == BEGUN) bench_begin(bench, circuit, 1, somewhere, 80);
+  if (state == REFUSED || state == LOOKUP_REFUSED) bench->shard->streams.limit = 0;
+  if (state == LOOKUP || state == LOOKED_UP || state == LOOKUP_REFUSED) look_up();
+  else if (state == BEGUN || state == REFUSED) bench_begin(bench, circuit, 1, somewhere, 80);
   else if (state > BEGUN) bench_begin_open(bench, circuit, 1);
   bench_run(bench);
   if (state == CLIENT_EOF) say(MESSAGE_EOF, 1, NULL, 0);
@@ -68,7 +70,7 @@ static void enter(enum state state) {
   if (state == LOOKED_UP) destination(EVENT_RESOLVED);
   cr_assert_not(circuit->closed, "state %d is reached by the rules", state);
   if (state == EXTENDED_1 || state == EXTENDED_2) cr_assert_eq(bench_heard(circuit, MESSAGE_EXTENDED), 1);
-  if (state == EXIT_END || state == FORGOTTEN || state == LOOKED_UP) cr_assert_eq(bench_heard(circuit, MESSAGE_END), 1);
+  if (state >= EXIT_END) cr_assert_eq(bench_heard(circuit, MESSAGE_END), 1);
 }
 
 /* '.' is allowed, v: protocol-violation, n: not-allowed-here */
@@ -76,30 +78,30 @@ struct letter { const char *name; uint8_t command; uint16_t stream; uint16_t len
 
 static const uint8_t reply[CIRCUIT_HANDSHAKE_REPLY_BYTES];
 
-/*                                                  place  0 1 2 5   extending  extended 1, 2   begun lookup open  client-eof exit-eof exit-end forgotten looked-up */
+/*                                                  place  0 1 2 5   extending  extended 1, 2   begun lookup open  client-eof exit-eof exit-end forgotten looked-up refused both ways */
 static const struct letter letters[] = {
-    {"EXTENDED", MESSAGE_EXTENDED, 0, sizeof reply, (const char *)reply, "vvvv" "v" "vv" "vvvvvvvv"},
-    {"CLOSED", MESSAGE_CLOSED, 0, 1, "\17",                              "vvvv" "v" "vv" "vvvvvvvv"},
-    {"PADDING", MESSAGE_PADDING, 0, 5, "\0\0\0\0\0",                     "...." "." ".." "........"},
-    {"BEGIN", MESSAGE_BEGIN, 9, 7, "\0\120\4\135\270\330\42",            "nn.n" "n" "nn" "........"},
-    {"BEGIN again", MESSAGE_BEGIN, 1, 7, "\0\120\4\135\270\330\42",      "nn.n" "n" "nn" "vvvvvvvv"},
-    {"RESOLVE", MESSAGE_RESOLVE, 9, 5, "\0\0\1\1x",                      "nn.n" "n" "nn" "........"},
-    {"RESOLVE again", MESSAGE_RESOLVE, 1, 5, "\0\0\1\1x",                "nn.n" "n" "nn" "vvvvvvvv"},
-    {"CONNECTED", MESSAGE_CONNECTED, 1, 0, "",                           "vvvv" "v" "vv" "vvvvvvvv"},
-    {"DATA", MESSAGE_DATA, 1, 3, "abc",                                  "vvvv" "v" "vv" ".v.v..vv"},
-    {"DATA elsewhere", MESSAGE_DATA, 7, 3, "abc",                        "vvvv" "v" "vv" "vvvvvvvv"},
-    {"EOF", MESSAGE_EOF, 1, 0, "",                                       "vvvv" "v" "vv" ".v.v..vv"},
-    {"END", MESSAGE_END, 1, 1, "\1",                                     "vvvv" "v" "vv" "......v."},
-    {"END with a cause", MESSAGE_END, 1, 1, "\5",                        "vvvv" "v" "vv" "vvvvvvvv"},
-    {"END with no outcome", MESSAGE_END, 1, 1, "\372",                   "vvvv" "v" "vv" "vvvvvvvv"},
-    {"CREDIT", MESSAGE_STREAM_CREDIT, 1, 8, "\0\0\0\0\0\40\0\0",         "vvvv" "v" "vv" ".v....vv"},
-    {"CREDIT lower", MESSAGE_STREAM_CREDIT, 1, 8, "\0\0\0\0\0\17\377\377", "vvvv" "v" "vv" "vvvvvvvv"},
-    {"RESOLVED", MESSAGE_RESOLVED, 1, 6, "\1\4\1\2\3\4",                 "vvvv" "v" "vv" "vvvvvvvv"},
-    {"unknown", 99, 1, 0, "",                                            "vvvv" "v" "vv" "vvvvvvvv"},
-    {"reserved", 0x92, 1, 1, "x",                                        "vvvv" "v" "vv" "vvvvvvvv"},
+    {"EXTENDED", MESSAGE_EXTENDED, 0, sizeof reply, (const char *)reply, "vvvv" "v" "vv" "vvvvvvvvvv"},
+    {"CLOSED", MESSAGE_CLOSED, 0, 1, "\17",                              "vvvv" "v" "vv" "vvvvvvvvvv"},
+    {"PADDING", MESSAGE_PADDING, 0, 5, "\0\0\0\0\0",                     "...." "." ".." ".........."},
+    {"BEGIN", MESSAGE_BEGIN, 9, 7, "\0\120\4\135\270\330\42",            "nn.n" "n" "nn" ".........."},
+    {"BEGIN again", MESSAGE_BEGIN, 1, 7, "\0\120\4\135\270\330\42",      "nn.n" "n" "nn" "vvvvvvvvvv"},
+    {"RESOLVE", MESSAGE_RESOLVE, 9, 5, "\0\0\1\1x",                      "nn.n" "n" "nn" ".........."},
+    {"RESOLVE again", MESSAGE_RESOLVE, 1, 5, "\0\0\1\1x",                "nn.n" "n" "nn" "vvvvvvvvvv"},
+    {"CONNECTED", MESSAGE_CONNECTED, 1, 0, "",                           "vvvv" "v" "vv" "vvvvvvvvvv"},
+    {"DATA", MESSAGE_DATA, 1, 3, "abc",                                  "vvvv" "v" "vv" ".v.v..vv.v"},
+    {"DATA elsewhere", MESSAGE_DATA, 7, 3, "abc",                        "vvvv" "v" "vv" "vvvvvvvvvv"},
+    {"EOF", MESSAGE_EOF, 1, 0, "",                                       "vvvv" "v" "vv" ".v.v..vv.v"},
+    {"END", MESSAGE_END, 1, 1, "\1",                                     "vvvv" "v" "vv" "......v..."},
+    {"END with a cause", MESSAGE_END, 1, 1, "\5",                        "vvvv" "v" "vv" "vvvvvvvvvv"},
+    {"END with no outcome", MESSAGE_END, 1, 1, "\372",                   "vvvv" "v" "vv" "vvvvvvvvvv"},
+    {"CREDIT", MESSAGE_STREAM_CREDIT, 1, 8, "\0\0\0\0\0\40\0\0",         "vvvv" "v" "vv" ".v....vvvv"},
+    {"CREDIT lower", MESSAGE_STREAM_CREDIT, 1, 8, "\0\0\0\0\0\17\377\377", "vvvv" "v" "vv" "vvvvvvvvvv"},
+    {"RESOLVED", MESSAGE_RESOLVED, 1, 6, "\1\4\1\2\3\4",                 "vvvv" "v" "vv" "vvvvvvvvvv"},
+    {"unknown", 99, 1, 0, "",                                            "vvvv" "v" "vv" "vvvvvvvvvv"},
+    {"reserved", 0x92, 1, 1, "x",                                        "vvvv" "v" "vv" "vvvvvvvvvv"},
 };
 
-static const char extend_row[] = "...n" "v" "vv" "vvvvvvvv", pass_on_row[] = "nnnn" "n" ".." "nnnnnnnn";
+static const char extend_row[] = "...n" "v" "vv" "vvvvvvvvvv", pass_on_row[] = "nnnn" "n" ".." "nnnnnnnnnn";
 
 static void expect(const char *name, enum state state, const char *row) {
   enum outcome cause = row[state] == 'v' ? OUTCOME_PROTOCOL_VIOLATION : row[state] == 'n' ? OUTCOME_NOT_ALLOWED_HERE : OUTCOME_OK;

@@ -50,7 +50,7 @@ static void tell_shard(struct bench *bench) {
   bench_event(bench, &event);
 }
 
-struct bench *bench_new(void) {
+struct bench *bench_new_for(uint32_t streams) {
   static const char rule[] = "accept *:*";
   cr_assert(crypto_start());
   struct bench *bench = calloc(1, sizeof *bench);
@@ -70,12 +70,16 @@ struct bench *bench_new(void) {
   trunk_pool_init(&bench->trunks, bench->cells, &bench->random);
   cr_assert(exit_policy_add_rule(&bench->policy, rule, sizeof rule - 1));
   const struct shard_config config = {.self = &bench->self, .policy = &bench->policy, .budget = &bench->budget,
-                                      .pool_cells = POOL_CELLS, .index = 1, .layer_suite = AEAD_CHACHA20_POLY1305, .seed = {1}};
+                                      .pool_cells = POOL_CELLS, .streams = streams, .index = 1, .layer_suite = AEAD_CHACHA20_POLY1305, .seed = {1}};
   bench->shard = shard_new(&config);
   cr_assert_not_null(bench->shard);
   bench->machine = shard_machine(bench->shard);
   tell_shard(bench);
   return bench;
+}
+
+struct bench *bench_new(void) {
+  return bench_new_for(0);
 }
 
 static void drop_link(struct bench *bench, struct bench_end *end) {

@@ -72,6 +72,8 @@ struct bench {
 };
 
 struct bench *bench_new(void);
+/* With room for so many streams, as its config says. */
+struct bench *bench_new_for(uint32_t streams);
 /* Everything closes; then the shard must hold no cell, no circuit and no stream. */
 void bench_free(struct bench *);
 /* Until nobody has anything to send. */
