@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "io/privilege.h"
 #include "protocol/limits.h"
 
 struct queued_event { struct list_node node; struct event event; };
@@ -59,6 +60,7 @@ struct driver *driver_new(const struct driver_config *config) {
     driver_free(driver);
     return NULL;
   }
+  driver->closing_most = 1 + privilege_descriptors() / 8 / exchange_drivers(config->exchange); /* [LIMIT-14] */
   exchange_join(config->exchange, config->index, driver->loop);
   driver->now = loop_now();
   driver->has_work = true; /* the first turn does not wait: the machine has heard of nothing yet */

@@ -75,6 +75,7 @@ int connection_release(struct connection *connection) {
   leave_slot(connection);
   watch_free(connection->watch);
   driver->connections--;
+  driver->closing_count -= connection->state == STATE_CLOSING;
   driver->kept_bytes -= connection->kept_len;
   driver->unsent_bytes -= connection->unsent_len;
   free(connection->kept);
@@ -178,6 +179,13 @@ void connection_finish(struct connection *connection) {
   connection_make_ready(connection);
 }
 
+/* The peer did not see to its end in time. */
+static void end_closing(struct connection *connection) {
+  connection->driver->closed_late += !connection->has_finished;
+  if (connection->has_finished) connection_free(connection); /* the system has it all */
+  else connection_cut(connection);
+}
+
 /* What the peer still sends is read and forgotten: unread bytes would make the system reset the connection, and the peer
  * might lose what we have just flushed. */
 void connection_flush_and_close(struct connection *connection) {
@@ -186,9 +194,12 @@ void connection_flush_and_close(struct connection *connection) {
     return;
   }
   connection->state = STATE_CLOSING;
-  start_timer(connection, &connection->driver->closing, DRIVER_FLUSH_TIME);
+  struct driver *driver = connection->driver;
+  start_timer(connection, &driver->closing, DRIVER_FLUSH_TIME);
   connection_read(connection, !connection->has_eof);
   connection_finish(connection);
+  /* [LIMIT-14] Nobody counts them, and anybody can have many: without a bound they would leave no descriptors. */
+  if (++driver->closing_count > driver->closing_most) end_closing(LIST_OBJECT(list_first(&driver->closing), struct connection, timed));
 }
 
 static struct connection *first_expired(const struct list *list, instant now) {
@@ -201,9 +212,5 @@ void driver_expire_connections(struct driver *driver) {
   struct connection *connection;
   while ((connection = first_expired(&driver->connecting, driver->now)) != NULL)
     connection_fail(connection, OUTCOME_CONNECT_TIMEOUT);
-  while ((connection = first_expired(&driver->closing, driver->now)) != NULL) {
-    driver->closed_late += !connection->has_finished;
-    if (connection->has_finished) connection_free(connection); /* the system has it all */
-    else connection_cut(connection);
-  }
+  while ((connection = first_expired(&driver->closing, driver->now)) != NULL) end_closing(connection);
 }

@@ -74,7 +74,8 @@ struct driver {
   struct resolver *resolver;
   instant now;
   struct connection **slots; /* by id.slot; those that still close are behind the newest */
-  uint32_t slot_count, connections;
+  uint32_t slot_count, connections, closing_count;
+  uint64_t closing_most;
   struct list readable, writable, ready, ready_again, connecting, closing;
   struct list events; /* queued for the machine */
   struct effect_queue writes;

@@ -39,6 +39,13 @@ uint32_t machine_size_shards(void) {
   return cores < LIMIT_SHARDS_UNASKED ? cores : LIMIT_SHARDS_UNASKED;
 }
 
+/* [LIMIT-14] */
+uint32_t machine_size_relay_streams(uint64_t descriptors, uint32_t shards) {
+  uint64_t each = descriptors / 4 * 3 / shards;
+  if (each > LIMIT_STREAMS_PER_SHARD) each = LIMIT_STREAMS_PER_SHARD;
+  return each == 0 ? 1 : (uint32_t)each;
+}
+
 uint32_t machine_size_relay_memory_mb(uint64_t machine_mb, uint32_t relays) {
   uint64_t each = machine_mb / PART_FOR_CELLS / (relays == 0 ? 1 : relays);
   if (each > LIMIT_RELAY_MEMORY_MOST_MB) each = LIMIT_RELAY_MEMORY_MOST_MB;

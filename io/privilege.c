@@ -9,6 +9,11 @@ bool privilege_hide_memory(void) {
   return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0 && limited;
 }
 
+uint64_t privilege_descriptors(void) {
+  struct rlimit limit;
+  return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : UINT64_MAX;
+}
+
 uint64_t privilege_raise_descriptors(void) {
   struct rlimit limit;
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;

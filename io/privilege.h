@@ -12,5 +12,7 @@
 bool privilege_hide_memory(void);
 /* As many descriptors as the system allows without asking an administrator; returns how many there are now. */
 uint64_t privilege_raise_descriptors(void);
+/* How many there are; UINT64_MAX: no limit is known. */
+uint64_t privilege_descriptors(void);
 
 #endif

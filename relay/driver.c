@@ -10,6 +10,8 @@
 #include "io/command_line.h"
 #include "io/key_file.h"
 #include "io/launch.h"
+#include "io/machine_size.h"
+#include "io/privilege.h"
 #include "protocol/limits.h"
 #include "protocol/memory_budget.h"
 #include "relay/keeper.h"
@@ -235,6 +237,7 @@ static enum outcome make_keeper(struct relay *relay) {
 static enum outcome make_shard(struct relay *relay, uint32_t index) {
   struct shard_config config = {.self = &relay->self, .policy = &relay->descriptor.policy, .budget = &relay->budget,
                                 .pool_cells = (uint32_t)(relay->budget.ceiling / CELL_BYTES), .index = index,
+                                .streams = machine_size_relay_streams(privilege_descriptors(), relay->settings->shards),
                                 .layer_suite = relay->descriptor.layer_suite, .trace = relay->launch.trace};
   launch_seed(&relay->launch, config.seed);
   relay->shards[index - 1] = shard_new(&config);

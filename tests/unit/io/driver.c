@@ -121,6 +121,15 @@ Test(driver, what_was_kept_is_given_when_there_is_room_although_nothing_follows)
   loopback_stop(&loopback);
 }
 
+static uint64_t figure(const struct loopback *loopback, const char *name) {
+  struct status status;
+  driver_status(loopback->driver, &status);
+  for (uint32_t i = 0; i < status.figure_count; i++)
+    if (strcmp(status.figures[i].name, name) == 0) return status.figures[i].value;
+  cr_assert(false, "there is no figure %s", name);
+  return 0;
+}
+
 /* [MACH-5] What a slow peer does not take is kept, in order, and little of it. */
 Test(driver, a_peer_that_reads_nothing_costs_little_memory_and_others_nothing) {
   struct loopback loopback;
@@ -130,12 +139,7 @@ Test(driver, a_peer_that_reads_nothing_costs_little_memory_and_others_nothing) {
   int silent = peer_connect(&loopback.address);
   LOOPBACK_UNTIL(&loopback, peer_send(silent, "x", 1) == 1);
   for (int i = 0; i < 300; i++) driver_turn(loopback.driver, 1 * MILLISECONDS);
-  struct status status;
-  driver_status(loopback.driver, &status);
-  uint64_t unsent = UINT64_MAX;
-  for (uint32_t i = 0; i < status.figure_count; i++)
-    if (strcmp(status.figures[i].name, "driver_unsent_bytes") == 0) unsent = status.figures[i].value;
-  cr_assert_leq(unsent, 128 * 1024);
+  cr_assert_leq(figure(&loopback, "driver_unsent_bytes"), 128 * 1024);
   loopback.machine.flood = false;
   struct talk talk = {.fd = peer_connect(&loopback.address), .total = 3000000};
   LOOPBACK_UNTIL(&loopback, talk_is_over(&talk));
@@ -336,6 +340,37 @@ Test(driver, without_descriptors_connections_wait_and_come_later) {
   cr_assert_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
   LOOPBACK_UNTIL(&loopback, loopback.machine.accepted == 1);
   close(fd);
+  loopback_stop(&loopback);
+}
+
+/* [LIMIT-14] Their peers never end their own way. Who has been closing longest goes first. */
+Test(driver, connections_that_still_close_keep_few_descriptors) {
+  enum { DESCRIPTORS = 256, PEERS = 80 };
+  static const char text[] = "that is all";
+  struct loopback loopback;
+  struct rlimit before;
+  int peers[PEERS];
+  uint32_t cursor = 0;
+  struct id id;
+  cr_assert_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+  struct rlimit few = {.rlim_cur = DESCRIPTORS, .rlim_max = before.rlim_max};
+  cr_assert_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+  echo_machine_init(&loopback.machine);
+  loopback_start(&loopback, CONNECTION_STREAM, NULL);
+  for (uint32_t i = 0; i < PEERS; i++) {
+    peers[i] = peer_connect(&loopback.address);
+    LOOPBACK_UNTIL(&loopback, loopback.machine.accepted == i + 1);
+    cr_assert_not_null(id_table_next(&loopback.machine.connections, &cursor, &id));
+    echo_machine_say(&loopback.machine, id, text);
+    echo_machine_put(&loopback.machine, (struct effect){.kind = EFFECT_CLOSE_FLUSHED, .id = id});
+  }
+  for (int i = 0; i < 3; i++) driver_turn(loopback.driver, 0);
+  cr_assert_leq(figure(&loopback, "driver_connections"), DESCRIPTORS / 8 + 1);
+  for (uint32_t i = 0; i < PEERS; i++) {
+    char heard[sizeof text] = {0};
+    cr_assert_eq(peer_receive(peers[i], heard, sizeof heard, NULL, NULL), sizeof text - 1, "peer %u lost what was flushed", i);
+    close(peers[i]);
+  }
   loopback_stop(&loopback);
 }
 
