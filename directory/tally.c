@@ -8,8 +8,9 @@
 
 /* What the votes say of one relay. */
 struct opinions {
-  uint32_t running, guard, exit, valid;
-  const struct vote_relay *newest;
+  uint32_t guard, exit, valid;
+  const struct vote_relay *shown[LIMIT_AUTHORITIES]; /* by those that call it running */
+  uint32_t shown_count;
   uint32_t measured[LIMIT_AUTHORITIES], measured_count;
 };
 
@@ -49,18 +50,11 @@ static void set_dates(const struct tally_input *input, struct consensus_header *
   ret->valid_until = date_after(ret->valid_after, timing->valid);
 }
 
-/* [TALLY-5] The highest sequence number; of two with the same, the lowest digest. */
-static bool is_newer(const struct vote_relay *relay, const struct vote_relay *than) {
-  if (!than || relay->sequence != than->sequence) return !than || relay->sequence > than->sequence;
-  return memcmp(relay->digest, than->digest, DIGEST_BYTES) < 0;
-}
-
 static void add_opinion(struct opinions *opinions, const struct vote_relay *relay) {
-  opinions->running += (relay->flags & RELAY_RUNNING) != 0;
+  if (relay->flags & RELAY_RUNNING) opinions->shown[opinions->shown_count++] = relay;
   opinions->guard += (relay->flags & RELAY_GUARD) != 0;
   opinions->exit += (relay->flags & RELAY_EXIT) != 0;
   opinions->valid += (relay->flags & RELAY_VALID) != 0;
-  if (is_newer(relay, opinions->newest)) opinions->newest = relay;
   if (relay->is_measured) opinions->measured[opinions->measured_count++] = relay->measured;
 }
 
@@ -82,6 +76,54 @@ static bool next_opinions(const struct tally_input *input, uint32_t *cursors, st
   return true;
 }
 
+/* The descriptors that were shown, each text read once, into `room`; NULL in place of one that can't be read. */
+static void read_shown(const struct tally_input *input, const struct opinions *opinions, struct descriptor *room,
+                       const struct descriptor *ret[LIMIT_AUTHORITIES]) {
+  for (uint32_t i = 0, k; i < opinions->shown_count; i++) {
+    const struct vote_relay *relay = opinions->shown[i];
+    for (k = 0; k < i && memcmp(opinions->shown[k]->digest, relay->digest, DIGEST_BYTES) != 0;) k++;
+    bool is_new = k == i;
+    bool good = !is_new || descriptor_read(input->network->id, relay->descriptor, relay->descriptor_len, &room[i], NULL) == OUTCOME_OK;
+    ret[i] = !is_new ? ret[k] : good ? &room[i] : NULL;
+  }
+}
+
+static bool has_same(const struct descriptor *a, const struct descriptor *b, enum belonging_kind kind) {
+  switch (kind) {
+  case BELONGING_LINK_KEY: return memcmp(a->link_key, b->link_key, sizeof a->link_key) == 0;
+  case BELONGING_ONION_KEY: return memcmp(a->onion_key, b->onion_key, sizeof a->onion_key) == 0;
+  case BELONGING_ADDRESS: return address_equal(&a->address, &b->address);
+  case BELONGINGS: break;
+  }
+  return false;
+}
+
+static uint32_t count_same(const struct descriptor *const *shown, uint32_t count, const struct descriptor *descriptor, enum belonging_kind kind) {
+  uint32_t same = 0;
+  for (uint32_t i = 0; i < count; i++) same += shown[i] != NULL && has_same(shown[i], descriptor, kind);
+  return same;
+}
+
+/* [TALLY-5] The highest sequence number; of two with the same, the lowest digest. */
+static bool is_newer(const struct vote_relay *relay, const struct vote_relay *than) {
+  if (!than || relay->sequence != than->sequence) return !than || relay->sequence > than->sequence;
+  return memcmp(relay->digest, than->digest, DIGEST_BYTES) < 0;
+}
+
+/* [TALLY-5] NULL: of no link key and place can it be said that somebody honest tested them. */
+static const struct descriptor *choose(const struct opinions *opinions, const struct descriptor *const *shown, uint32_t tolerated) {
+  const struct vote_relay *newest = NULL;
+  const struct descriptor *chosen = NULL;
+  uint32_t count = opinions->shown_count;
+  for (uint32_t i = 0; i < count; i++) {
+    if (shown[i] == NULL || !is_newer(opinions->shown[i], newest)) continue;
+    if (count_same(shown, count, shown[i], BELONGING_LINK_KEY) <= tolerated || count_same(shown, count, shown[i], BELONGING_ADDRESS) <= tolerated) continue;
+    newest = opinions->shown[i];
+    chosen = shown[i];
+  }
+  return chosen;
+}
+
 static void fill_entry(struct candidate *candidate, const struct descriptor *descriptor) {
   struct relay_entry *entry = &candidate->entry;
   memcpy(entry->identity, descriptor->identity, sizeof entry->identity);
@@ -98,20 +140,20 @@ static void fill_entry(struct candidate *candidate, const struct descriptor *des
   candidate->claim = descriptor->bandwidth;
 }
 
-/* [TALLY-4], [TALLY-5] A candidate, if more than half of the votes call it running and valid. */
-static bool consider(const struct tally_input *input, struct opinions *opinions, struct candidate *ret) {
-  uint32_t half = input->vote_count / 2;
-  struct descriptor descriptor;
-  if (opinions->running <= half || opinions->valid <= half) return false;
-  const struct vote_relay *newest = opinions->newest;
-  if (descriptor_read(input->network->id, newest->descriptor, newest->descriptor_len, &descriptor, NULL) != OUTCOME_OK) return false;
+/* [TALLY-4], [TALLY-5] A candidate, if more than half of the votes call it running and valid. `room`: for a descriptor of each vote. */
+static bool consider(const struct tally_input *input, struct opinions *opinions, struct descriptor *room, struct candidate *ret) {
+  uint32_t half = input->vote_count / 2, tolerated = authorities_tolerated(input->network->authority_count);
+  const struct descriptor *shown[LIMIT_AUTHORITIES];
+  if (opinions->shown_count <= half || opinions->valid <= half) return false;
+  read_shown(input, opinions, room, shown);
+  const struct descriptor *descriptor = choose(opinions, shown, tolerated);
+  if (!descriptor) return false;
   memset(ret, 0, sizeof *ret);
-  fill_entry(ret, &descriptor);
-  ret->running_votes = opinions->running;
+  fill_entry(ret, descriptor);
+  for (int kind = 0; kind < BELONGINGS; kind++) ret->shown_by[kind] = count_same(shown, opinions->shown_count, descriptor, (enum belonging_kind)kind);
   ret->entry.flags = RELAY_RUNNING | RELAY_VALID;
   if (opinions->guard > half) ret->entry.flags |= RELAY_GUARD;
-  if (exit_policy_summarise(&descriptor.policy, &ret->summary) && opinions->exit > half) ret->entry.flags |= RELAY_EXIT;
-  uint32_t tolerated = authorities_tolerated(input->network->authority_count);
+  if (exit_policy_summarise(&descriptor->policy, &ret->summary) && opinions->exit > half) ret->entry.flags |= RELAY_EXIT;
   ret->is_measured = tally_measure(opinions->measured, opinions->measured_count, tolerated, &ret->entry.weight);
   return true;
 }
@@ -124,13 +166,19 @@ static struct candidate *gather(const struct tally_input *input, uint32_t *ret_c
   for (uint32_t i = 0; i < input->vote_count; i++) listed += vote_count(input->votes[i]);
   size_t room = listed / (input->vote_count / 2 + 1);
   struct candidate *candidates = malloc((room > 0 ? room : 1) * sizeof *candidates);
-  if (!candidates) return NULL;
+  struct descriptor *descriptors = calloc(input->vote_count, sizeof *descriptors);
+  if (!candidates || !descriptors) {
+    free(candidates);
+    free(descriptors);
+    return NULL;
+  }
   while (next_opinions(input, cursors, &opinions)) {
     struct candidate candidate;
-    if (!consider(input, &opinions, &candidate)) continue;
+    if (!consider(input, &opinions, descriptors, &candidate)) continue;
     assert(count < room);
     candidates[count++] = candidate;
   }
+  free(descriptors);
   *ret_count = count;
   return candidates;
 }

@@ -7,11 +7,14 @@
 
 #include "directory/tally.h"
 
+/* What no two relays may have in common. */
+enum belonging_kind { BELONGING_LINK_KEY, BELONGING_ONION_KEY, BELONGING_ADDRESS, BELONGINGS };
+
 /* A relay that more than half of the counted votes call running and valid. */
 struct candidate {
   struct relay_entry entry;
   struct exit_summary summary;
-  uint32_t running_votes;
+  uint32_t shown_by[BELONGINGS]; /* of the votes that call it running, those that show it with its key or address */
   uint32_t claim;    /* its descriptor's, KB/s */
   bool is_measured;  /* then entry.weight is what was measured */
   bool is_dropped;

@@ -9,7 +9,7 @@ enum { CLAIM_FACTOR = 10 }; /* [TALLY-7] */
 /* Something that only one relay may have: a key, or an address with its port. */
 struct belonging {
   uint8_t bytes[X25519_BYTES];
-  uint32_t owner, running_votes;
+  uint32_t owner, votes;
   bool is_second; /* a second address */
 };
 
@@ -19,17 +19,17 @@ static int compare_belongings(const void *a, const void *b) {
 
 struct belongings { struct belonging *list; uint32_t count; };
 
-static void add_key(struct belongings *belongings, const struct candidate *candidates, uint32_t owner, const uint8_t key[X25519_BYTES]) {
+static void add_key(struct belongings *belongings, uint32_t owner, uint32_t votes, const uint8_t key[X25519_BYTES]) {
   struct belonging *place = &belongings->list[belongings->count++];
-  *place = (struct belonging){.owner = owner, .running_votes = candidates[owner].running_votes};
+  *place = (struct belonging){.owner = owner, .votes = votes};
   memcpy(place->bytes, key, X25519_BYTES);
 }
 
-static void add_address(struct belongings *belongings, const struct candidate *candidates, uint32_t owner, const struct address *address) {
+static void add_address(struct belongings *belongings, uint32_t owner, uint32_t votes, const struct address *address) {
   uint8_t bytes[X25519_BYTES] = {address->family, (uint8_t)(address->port >> 8), (uint8_t)address->port};
   static_assert(3 + sizeof address->bytes <= sizeof bytes, "an address fits where a key does");
   memcpy(bytes + 3, address->bytes, sizeof address->bytes);
-  if (address->family != ADDRESS_NONE) add_key(belongings, candidates, owner, bytes);
+  if (address->family != ADDRESS_NONE) add_key(belongings, owner, votes, bytes);
 }
 
 static uint32_t end_of_same(const struct belongings *belongings, uint32_t start) {
@@ -42,7 +42,8 @@ static void sort(struct belongings *belongings) {
   if (belongings->count > 0) qsort(belongings->list, belongings->count, sizeof *belongings->list, compare_belongings);
 }
 
-/* [TALLY-6] Of all that have the same, only one that more votes call running than any other stays. */
+/* [TALLY-6] Of all that have the same, only the one stays that more votes show running with it than any other: liars alone never outvote those who
+ * tested it. */
 static void drop_sharers(struct candidate *candidates, struct belongings *belongings) {
   struct belonging *list = belongings->list;
   sort(belongings);
@@ -50,12 +51,12 @@ static void drop_sharers(struct candidate *candidates, struct belongings *belong
     uint32_t most = 0, with_most = 0;
     end = end_of_same(belongings, start);
     for (uint32_t i = start; i < end; i++) {
-      uint32_t votes = list[i].running_votes;
+      uint32_t votes = list[i].votes;
       if (votes > most) with_most = 0;
       if (votes >= most) most = votes, with_most++;
     }
     for (uint32_t i = start; i < end; i++)
-      if (list[i].running_votes < most || with_most > 1) candidates[list[i].owner].is_dropped = true;
+      if (list[i].votes < most || with_most > 1) candidates[list[i].owner].is_dropped = true;
   }
 }
 
@@ -74,15 +75,15 @@ bool tally_drop_doubles(struct candidate *candidates, uint32_t count) {
   if (!belongings.list) return false;
   /* Link and onion keys together: one relay's link key is no other's onion key either. */
   for (uint32_t i = 0; i < count; i++) {
-    add_key(&belongings, candidates, i, candidates[i].entry.link_key);
-    add_key(&belongings, candidates, i, candidates[i].entry.onion_key);
+    add_key(&belongings, i, candidates[i].shown_by[BELONGING_LINK_KEY], candidates[i].entry.link_key);
+    add_key(&belongings, i, candidates[i].shown_by[BELONGING_ONION_KEY], candidates[i].entry.onion_key);
   }
   drop_sharers(candidates, &belongings);
   belongings.count = 0;
-  for (uint32_t i = 0; i < count; i++) add_address(&belongings, candidates, i, &candidates[i].entry.address);
+  for (uint32_t i = 0; i < count; i++) add_address(&belongings, i, candidates[i].shown_by[BELONGING_ADDRESS], &candidates[i].entry.address);
   drop_sharers(candidates, &belongings);
   uint32_t firsts = belongings.count;
-  for (uint32_t i = 0; i < count; i++) add_address(&belongings, candidates, i, &candidates[i].entry.other);
+  for (uint32_t i = 0; i < count; i++) add_address(&belongings, i, 0, &candidates[i].entry.other);
   for (uint32_t i = firsts; i < belongings.count; i++) belongings.list[i].is_second = true;
   leave_out_seconds(candidates, &belongings);
   free(belongings.list);

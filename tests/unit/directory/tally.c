@@ -200,6 +200,44 @@ Test(tally, shared_keys_and_addresses) {
     }
 }
 
+/* [TALLY-5] [TALLY-6] Relay 1 is the liar's, who alone shows its newest descriptor, and says that relay 0 does not run. */
+Test(tally, a_liar_and_a_relay_of_his_take_out_no_other) {
+  enum { LINK_KEY, ONION_KEY, CROSSED_KEYS, ADDRESS, CASES };
+  for (int what = LINK_KEY; what < CASES; what++)
+    for (uint32_t accused = 0; accused < 2; accused++) {
+      begin(3);
+      struct descriptor *victim = &seen[2][0].descriptor, *lie = &seen[2][1].descriptor;
+      lie->sequence = 1000;
+      if (what == LINK_KEY) memcpy(lie->link_key, victim->link_key, 32);
+      if (what == ONION_KEY) memcpy(lie->onion_key, victim->onion_key, 32);
+      if (what == CROSSED_KEYS) memcpy(lie->onion_key, victim->link_key, 32);
+      if (what == ADDRESS) lie->address = victim->address;
+      if (accused) seen[2][0].flags &= (uint8_t)~RELAY_RUNNING;
+      struct consensus *consensus = count();
+      cr_expect_not_null(find(consensus, 0), "case %d, %u", what, (unsigned)accused);
+      cr_expect_not_null(find(consensus, 2));
+      consensus_release(consensus);
+    }
+}
+
+/* [TALLY-5] */
+Test(tally, a_place_that_one_authority_alone_shows_is_not_listed) {
+  const struct address elsewhere = {.family = ADDRESS_IPV4, .bytes = {93, 184, 216, 34}, .port = 443};
+  begin(2);
+  seen[1][0].descriptor.sequence = 1000;
+  seen[1][0].descriptor.address = elsewhere;
+  struct consensus *consensus = count();
+  cr_assert_not_null(find(consensus, 0));
+  cr_expect(address_equal(&find(consensus, 0)->address, &seen[0][0].descriptor.address));
+  consensus_release(consensus);
+  /* To each authority another one, so that no two agree. */
+  seen[2][0].descriptor.address.port++;
+  consensus = count();
+  cr_expect_null(find(consensus, 0));
+  cr_expect_not_null(find(consensus, 1));
+  consensus_release(consensus);
+}
+
 /* Anyone can name another's address as its second one, which nobody tests: that costs the other nothing. */
 Test(tally, a_second_address_that_another_has_is_left_out) {
   enum { OF_ANOTHER, TWICE_SECOND, ITS_OWN, CASES };
