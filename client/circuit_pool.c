@@ -34,8 +34,14 @@ static bool exit_serves(const struct exit_summary *exit, uint16_t port, bool is_
   return port == 0 ? exit->range_count > 0 : exit_summary_may_connect(exit, port, is_private);
 }
 
+/* [PATH-6] Else who names a port that his own exit alone allows would choose the exits of others' streams, too. */
+static bool may_serve(const struct circuit *circuit, uint16_t port, bool is_private) {
+  if (circuit->is_narrow && (circuit->port != port || circuit->is_private != is_private)) return false;
+  return exit_serves(&circuit->exit, port, is_private);
+}
+
 static bool serves(const struct circuit *circuit, const struct client_stream *stream) {
-  return exit_serves(&circuit->exit, stream->target.port, target_is_private(&stream->target)) &&
+  return may_serve(circuit, stream->target.port, target_is_private(&stream->target)) &&
          !path_avoids(&stream->tried, circuit->hops[LIMIT_EXIT_PLACE].identity);
 }
 
@@ -138,6 +144,9 @@ static enum outcome build(struct client *client, instant now, const struct order
   if (link == NULL) return OUTCOME_LIMIT_REACHED;
   *ret = circuit_new(client, now, &path, link);
   if (*ret == NULL) return OUTCOME_LIMIT_REACHED;
+  (*ret)->port = order->port;
+  (*ret)->is_private = order->is_private;
+  (*ret)->is_narrow = !path_port_is_common(fetch_consensus(client->fetch), order->port, order->is_private);
   token_bucket_take(&client->builds, now, 1);
   return OUTCOME_OK;
 }
@@ -185,7 +194,7 @@ void circuit_pool_failed(struct client *client, struct circuit *circuit, instant
 
 /* ---- what is there, what is needed ---- */
 
-/* Circuits that carry nothing and take any stream, or will; not those on a link that is to end. */
+/* Circuits that carry nothing and take streams to this port, or (0) to any, or will; not those on a link that is to end. */
 static uint32_t count_fresh(const struct client *client, uint16_t port, bool open) {
   struct circuit *circuit;
   uint32_t count = 0, cursor = 0;
@@ -193,7 +202,7 @@ static uint32_t count_fresh(const struct client *client, uint16_t port, bool ope
   while ((circuit = id_table_next(&client->circuits, &cursor, &id)) != NULL) {
     bool is_spare = is_fresh(circuit) && !circuit->closing && !circuit->is_reserved && !circuit->link->retiring;
     if (open && !circuit_is_open(circuit)) continue;
-    count += is_spare && (port == 0 || exit_serves(&circuit->exit, port, false));
+    count += is_spare && (port == 0 ? !circuit->is_narrow : may_serve(circuit, port, false));
   }
   return count;
 }
@@ -274,6 +283,15 @@ static void fail_waiting(struct client *client, instant now, enum outcome cause)
   while ((node = list_first(&client->waiting_streams)) != NULL) client_stream_fail(client, LIST_OBJECT(node, struct client_stream, waits), now, cause);
 }
 
+/* [PATH-6] A port that was used and whose circuits serve others, too; 0: there is none. */
+static uint16_t common_port(const struct client *client) {
+  for (uint32_t i = 0; i < DEMAND_PORTS; i++) {
+    uint16_t port = client->demand.ports[i].port;
+    if (port != 0 && path_port_is_common(fetch_consensus(client->fetch), port, false)) return port;
+  }
+  return 0;
+}
+
 /* [BUILD-1] Spares for each port of late, then for any. */
 static void build_spares(struct client *client, instant now) {
   struct circuit *circuit;
@@ -282,7 +300,7 @@ static void build_spares(struct client *client, instant now) {
   while ((port = demand_next_port(&client->demand, now, &cursor)) != 0 && may_build(client, now))
     if (count_fresh(client, port, false) == 0) build(client, now, &(struct order){.port = port}, &circuit);
   uint32_t wanted = demand_spares(&client->demand, now), fresh = count_fresh(client, 0, false);
-  uint16_t usual = client->demand.ports[0].port;
+  uint16_t usual = fresh < wanted ? common_port(client) : 0;
   for (; fresh < wanted && may_build(client, now); fresh++) {
     enum outcome outcome = build(client, now, &(struct order){.port = usual}, &circuit);
     if (outcome == OUTCOME_NO_EXIT_FOR_PORT) outcome = build(client, now, &(struct order){.port = 0}, &circuit);

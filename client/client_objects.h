@@ -63,6 +63,8 @@ struct circuit {
   struct circuit_build *build;   /* NULL: it is open, or closing */
   uint8_t built;                 /* hops */
   bool closing, has_isolation, is_reserved;
+  bool is_narrow, is_private;    /* [PATH-6] narrow: for `port` alone, at addresses of this kind */
+  uint16_t port;
   enum outcome cause;            /* that a hop named, sealed */
   uint8_t padding_taken, spread; /* spread: when it is closed, in 256ths of what is left to chance */
   struct isolation isolation;    /* of all its streams; while reserved: of those it is built for */

@@ -91,6 +91,20 @@ static enum outcome why_no_exit(const struct consensus *consensus, const struct 
   return OUTCOME_NO_EXIT_FOR_PORT;
 }
 
+bool path_port_is_common(const struct consensus *consensus, uint16_t port, bool is_private) {
+  if (port == 0) return true;
+  const struct path_request request = {.port = port, .is_private = is_private};
+  uint64_t all = 0, allowed = 0;
+  for (uint32_t i = 0; i < consensus_count(consensus); i++) {
+    const struct relay_entry *entry = consensus_at(consensus, i);
+    if (!has_flags(entry, RELAY_EXIT) || entry->exit_summary == NULL) continue;
+    uint64_t weight = relay_entry_weight(consensus, entry, POSITION_EXIT);
+    all += weight;
+    if (exit_serves(&request, entry)) allowed += weight;
+  }
+  return allowed >= all - allowed;
+}
+
 enum outcome path_choose(const struct consensus *consensus, struct random_stream *random, const struct path_request *request,
                          struct path *ret) {
   const struct relay_entry *exit = path_pick(consensus, random, POSITION_EXIT, exit_allowed, request);

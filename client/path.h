@@ -26,6 +26,9 @@ struct path { const struct relay_entry *hops[PATH_HOPS]; }; /* of the consensus,
 /* OK, NO_EXIT_FOR_PORT (whatever the guard), or NOT_ENOUGH_RELAYS (with this guard). */
 enum outcome path_choose(const struct consensus *, struct random_stream *, const struct path_request *, struct path *ret);
 
+/* [PATH-6] Exits with at least half of the weight allow this port (0: any), or private addresses. */
+bool path_port_is_common(const struct consensus *, uint16_t port, bool is_private);
+
 /* True if one path may not have both. */
 bool path_conflict(const struct relay_entry *, const struct relay_entry *, bool is_lab);
 bool path_avoids(const struct path_avoided *, const uint8_t identity[IDENTITY_BYTES]);

@@ -17,11 +17,12 @@ static void print(void *context, enum trace_level level, const char *area, const
   fprintf(stderr, "%s %s: %s\n", trace_level_name(level), area, text);
 }
 
-static void init_relays(struct hostile_path *path) {
+static void init_relays(struct hostile_path *path, uint32_t exits) {
   uint8_t key[X25519_BYTES];
   x25519_public(key, path->secret);
   sample_relay_add(&path->relays, RELAY_GUARD, 100, 0, 0);
   sample_relay_add(&path->relays, 0, 100, 0, 0);
+  for (uint32_t i = 1; i < exits; i++) sample_relay_add(&path->relays, RELAY_EXIT, 100, 80, 443);
   sample_relay_add(&path->relays, RELAY_EXIT, 100, 1, 65535);
   memcpy(path->guard, path->relays.entries[0].identity, IDENTITY_BYTES);
   for (uint32_t i = 0; i < path->relays.count; i++) {
@@ -36,7 +37,9 @@ static void init_relays(struct hostile_path *path) {
   path->guard_self.suites = path->client_self.suites = 1 << AEAD_CHACHA20_POLY1305;
 }
 
-void hostile_path_init(struct hostile_path *path) {
+void hostile_path_init(struct hostile_path *path) { hostile_path_init_exits(path, 1, 1); }
+
+void hostile_path_init_exits(struct hostile_path *path, uint32_t exits, uint8_t seed) {
   bool started = crypto_start();
   assert(started);
   (void)started;
@@ -51,13 +54,13 @@ void hostile_path_init(struct hostile_path *path) {
   path->networks = network_chain_of(&path->file);
   random_init(&path->random, (const uint8_t[RANDOM_SEED_BYTES]){3});
   memory_budget_init(&path->budget, 256 * 1024 * 1024);
-  init_relays(path);
+  init_relays(path, exits);
   path->cells = cell_pool_new(&path->budget, 8192);
   path->contexts = aead_cache_new(64, AEAD_LIBSODIUM);
   trunk_pool_init(&path->trunks, path->cells, &path->random);
   static const struct trace trace = {.level = TRACE_DEBUG, .sink = print};
   const struct client_config config = {
-      .trace = getenv("TUNIC_TRACE") ? &trace : NULL, .self = &path->client_self, .networks = path->networks, .budget = &path->budget, .pool_cells = 4096, .seed = {1}};
+      .trace = getenv("TUNIC_TRACE") ? &trace : NULL, .self = &path->client_self, .networks = path->networks, .budget = &path->budget, .pool_cells = 4096, .seed = {seed}};
   path->client = client_new(&config);
   path->machine = client_machine(path->client);
   struct event clock = {.kind = EVENT_CLOCK, .clock = {.at = path->now, .date = consensus_header(path->consensus)->valid_after}};

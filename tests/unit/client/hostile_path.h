@@ -59,6 +59,8 @@ struct hostile_path {
 };
 
 void hostile_path_init(struct hostile_path *);
+/* With so many exits: all allow ports 80 to 443, and the last one every port. `seed`: of the client's draws. */
+void hostile_path_init_exits(struct hostile_path *, uint32_t exits, uint8_t seed);
 void hostile_path_wipe(struct hostile_path *);
 /* Until nobody has anything to send; `for_ns`: then time passes, and again. */
 void hostile_path_run(struct hostile_path *, uint64_t for_ns);
