@@ -7,6 +7,7 @@
 
 enum { CONTEXTS = 384, LINKS_MOST = 64, CONNECTIONS = LIMIT_CLIENT_STREAMS + LINKS_MOST, SWEEPS_MOST = 8 };
 enum { BUILDS_PER_SECOND = 8, BUILDS_BURST = 128 };
+#define SAVE_AGAIN (10 * SECONDS)
 
 /* [GUARD-6] A state that can't be read costs the old guards, so it is said. */
 static void read_state(struct client *client) {
@@ -190,10 +191,10 @@ static bool save_state(struct client *client) {
 }
 
 /* [MACH-11] What could not be queued stays unsaved, and is tried again after the next verb. One write of the state at a time. */
-static void save_files(struct client *client) {
+static void save_files(struct client *client, instant now) {
   struct id id;
   const struct consensus *consensus = fetch_consensus(client->fetch);
-  if (client->unsaved.state && !client->saving) client->unsaved.state = !save_state(client);
+  if (client->unsaved.state && !client->saving && client->save_at <= now) client->unsaved.state = !save_state(client);
   if (client->unsaved.consensus)
     client->unsaved.consensus = !write_file(client, "consensus", document_take(consensus_text(consensus)), false, &id);
   if (client->unsaved.network)
@@ -204,12 +205,16 @@ static void save_files(struct client *client) {
   }
 }
 
-static void written(struct client *client, const struct event *event) {
+static void written(struct client *client, instant now, const struct event *event) {
   if (connection_kind(client, event->id) != SLOT_FILE) return;
   id_table_remove(&client->connections, event->id);
   if (event->outcome != OUTCOME_OK)
     trace_write(client->config.trace, TRACE_WARNING, "client", "a file could not be written: %s", outcome_name(event->outcome));
-  if (client->saving && id_equal(event->id, client->saving_id)) client->saving = false;
+  if (!client->saving || !id_equal(event->id, client->saving_id)) return;
+  client->saving = false;
+  if (event->outcome == OUTCOME_OK) return;
+  client_save(client); /* [GUARD-6] what is on no disk at the next start is chosen anew */
+  client->save_at = instant_after(now, SAVE_AGAIN);
 }
 
 /* ---- a newer consensus ---- */
@@ -251,7 +256,7 @@ static void settle(struct client *client, instant now) {
 
 static void sweep(struct client *client, instant now) {
   settle(client, now);
-  save_files(client);
+  save_files(client, now);
 }
 
 void client_set_consensus(struct client *client, instant now, struct consensus *consensus) {
@@ -365,7 +370,7 @@ static void verb_event(void *self, instant now, const struct event *event) {
   switch (event->kind) {
   case EVENT_CLOCK: set_clock(client, now, event); break;
   case EVENT_STOP: stop(client); break;
-  case EVENT_WRITTEN: written(client, event); break;
+  case EVENT_WRITTEN: written(client, now, event); break;
   case EVENT_CONNECTED:
   case EVENT_RESOLVED:
   case EVENT_EOF:

@@ -182,3 +182,16 @@ Test(hostile_guard, links_that_are_cut_again_and_again_are_not_made_faster_for_i
   cr_expect_not_null(circuit_of(3));
   hostile_path_wipe(&path);
 }
+
+/* [GUARD-6] Else whoever fills the disk once chooses when this client chooses its guards anew. */
+Test(hostile_guard, a_full_disk_costs_no_guard_once_there_is_room_again) {
+  hostile_path_init(&path);
+  path.disk_is_full = true;
+  hostile_path_run(&path, 60 * SECONDS);
+  cr_expect_geq(path.states_failed, 1);
+  cr_expect_leq(path.states_failed, 10, "in a minute: %u", path.states_failed);
+  path.disk_is_full = false;
+  hostile_path_run(&path, 60 * SECONDS);
+  cr_expect_eq(path.states_written, 1);
+  hostile_path_wipe(&path);
+}

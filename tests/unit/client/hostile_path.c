@@ -257,7 +257,10 @@ static void perform(struct hostile_path *path, const struct effect *effect) {
   document_release(effect->document);
   if (effect->kind == EFFECT_CLOSE && id_equal(effect->id, path->link)) drop_link(path);
   if (effect->kind == EFFECT_WRITE_FILE) {
-    struct event written = {.kind = EVENT_WRITTEN, .id = effect->id};
+    bool is_state = strcmp(effect->name, "state") == 0;
+    struct event written = {.kind = EVENT_WRITTEN, .id = effect->id, .outcome = path->disk_is_full ? OUTCOME_FILE_FAILED : OUTCOME_OK};
+    path->states_failed += is_state && path->disk_is_full;
+    path->states_written += is_state && !path->disk_is_full;
     verbs->event(path->client, path->now, &written);
   }
   if (effect->kind != EFFECT_CONNECT) return;
