@@ -47,7 +47,7 @@ static bool serves(const struct circuit *circuit, const struct client_stream *st
 
 /* [ISO-2] An old circuit, or one whose numbers are used up, takes no new streams. */
 static bool takes_streams(const struct circuit *circuit, instant now) {
-  return circuit_is_open(circuit) && circuit->stream_count < LIMIT_STREAMS_PER_CIRCUIT && circuit->last_number < STREAM_NUMBERS &&
+  return circuit_is_open(circuit) && !circuit->is_worn && circuit->stream_count < LIMIT_STREAMS_PER_CIRCUIT && circuit->last_number < STREAM_NUMBERS &&
          (is_fresh(circuit) || instant_until(circuit->used_at, now) < LIMIT_CIRCUIT_USED_TIME);
 }
 
@@ -222,7 +222,7 @@ static void close_old(struct client *client, instant now) {
   while ((circuit = id_table_next(&client->circuits, &cursor, &id)) != NULL) {
     if (!circuit_is_open(circuit)) continue;
     bool moves = is_fresh(circuit) && circuit->link->retiring && is_replaced;
-    if ((moves || is_old(circuit, now)) && circuit->live_count == 0) circuit_close(client, circuit, now, OUTCOME_DONE);
+    if ((moves || circuit->is_worn || is_old(circuit, now)) && circuit->live_count == 0) circuit_close(client, circuit, now, OUTCOME_DONE);
   }
 }
 

@@ -63,6 +63,7 @@ struct circuit {
   struct circuit_build *build;   /* NULL: it is open, or closing */
   uint8_t built;                 /* hops */
   bool closing, has_isolation, is_reserved;
+  bool is_worn;                  /* [STREAM-22] its exit left a stream unanswered */
   bool is_narrow, is_private;    /* [PATH-6] narrow: for `port` alone, at addresses of this kind */
   uint16_t port;
   enum outcome cause;            /* that a hop named, sealed */

@@ -252,7 +252,9 @@ void client_stream_timer(struct client *client, struct client_stream *stream, in
   case STREAM_WAITING:
     client_stream_fail(client, stream, now, stream->cause != OUTCOME_OK ? stream->cause : client->cause);
     break;
-  case STREAM_BEGUN:
+  case STREAM_BEGUN: /* [STREAM-22] */
+    if (stream->circuit != NULL) stream->circuit->is_worn = true;
+    circuit_pool_want(client);
     client_stream_end(client, stream, now);
     if (stream->state == STREAM_BEGUN) client_stream_fail(client, stream, now, OUTCOME_TIMED_OUT);
     break;

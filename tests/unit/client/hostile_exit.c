@@ -236,6 +236,20 @@ Test(hostile_exit, an_exit_that_never_answers_is_given_up) {
   hostile_path_wipe(&path);
 }
 
+/* [STREAM-22] A laptop that slept, a router that forgot: the system says nothing for a quarter of an hour. */
+Test(hostile_exit, a_link_that_died_without_a_word_does_not_take_request_after_request) {
+  enter(OPEN);
+  path.deaf = true;
+  for (int i = 0; i < 5; i++) {
+    hostile_path_app(&path, connect_request, sizeof connect_request);
+    hostile_path_run(&path, 60 * SECONDS);
+  }
+  cr_expect_geq(path.links, 2);
+  cr_expect_geq(path.hosts_heard, 2, "the first is what was there before");
+  cr_expect_eq(hostile_path_figure(&path, "guard_failures"), 0);
+  hostile_path_wipe(&path);
+}
+
 Test(hostile_exit, circuits_that_are_built_to_die_are_not_built_faster_for_it) {
   static const uint8_t closed[] = {MESSAGE_CLOSED, 0, 1, OUTCOME_TOO_BUSY};
   hostile_path_init(&path);

@@ -82,6 +82,7 @@ static void drop_link(struct hostile_path *path) {
   trunk_free(path->trunk);
   path->trunk = NULL;
   path->received_len = 0;
+  path->deaf = false;
 }
 
 void hostile_path_cut(struct hostile_path *path) {
@@ -229,6 +230,7 @@ static bool from_client(struct hostile_path *path) {
   if (path->trunk == NULL) return false;
   uint8_t *bytes = path->received;
   size_t len = verbs->transmit(path->client, path->now, path->link, bytes + path->received_len, sizeof path->received - path->received_len);
+  if (path->deaf) return len > 0;
   size_t at = 0, all = path->received_len + len, used = 1;
   while (path->trunk != NULL && used > 0 && at < all) {
     struct delivery delivery;
@@ -246,7 +248,7 @@ static bool from_client(struct hostile_path *path) {
 static bool to_client(struct hostile_path *path) {
   static _Thread_local uint8_t bytes[HOSTILE_BUFFER_BYTES];
   const struct machine_verbs *verbs = path->machine.verbs;
-  if (path->trunk == NULL) return false;
+  if (path->trunk == NULL || path->deaf) return false;
   size_t len = trunk_transmit(path->trunk, path->now, bytes, sizeof bytes), used;
   if (len > 0) verbs->receive(path->client, path->now, path->link, bytes, len, &used);
   return len > 0;

@@ -48,6 +48,7 @@ struct hostile_path {
   bool silent;            /* answers no CREATE and no EXTEND */
   bool lies;              /* answers with a reply that no key made */
   bool holds;             /* answers only when the test says so */
+  bool deaf;              /* the link has died without a word: nothing passes until the client makes another */
   uint32_t works;         /* how often the client still gets time for handshakes; UINT32_MAX: as often as it wants */
   uint32_t misfits;       /* requests that were not for the hop that got them */
   uint32_t requests;      /* the ephemeral keys of all that came */
