@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "io/status_json.h"
+#include "io/tcp.h"
 
 enum { ANSWERS_MAX_BYTES = 256 * 1024 }; /* unread by a client; more is not made */
 #define LOOK_INTERVAL (100 * MILLISECONDS) /* at progress, while somebody waits for it */
@@ -31,6 +32,7 @@ struct control_socket {
   const struct folder *folder;
   struct control_host host;
   int fd;
+  bool is_short; /* of descriptors: who comes waits */
   instant started;
   struct watch *watch;
   struct loop_timer *timer;
@@ -174,6 +176,8 @@ static void client_note(void *context, bool readable, bool writable) {
 
 static void look(void *context) {
   struct control_socket *server = context;
+  if (server->is_short) watch_read(server->watch, true);
+  server->is_short = false;
   bool anyone_waits = false;
   for (int i = 0; i < CONTROL_CLIENTS_MAX; i++) {
     struct client *client = &server->clients[i];
@@ -200,6 +204,11 @@ static void server_note(void *context, bool readable, bool writable) {
     return;
   }
   int fd = accept4(server->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  if (fd < 0 && tcp_is_shortage(errno)) { /* asking again at once would take all the time there is */
+    server->is_short = true;
+    watch_read(server->watch, false);
+    loop_timer_set(server->timer, LOOK_INTERVAL);
+  }
   if (fd < 0) return;
   client->watch = watch_new(server->loop, fd, client_note, client);
   if (client->watch == NULL) {

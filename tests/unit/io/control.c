@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -24,6 +25,7 @@ struct node {
   struct status status;
   _Atomic bool over;
   _Atomic int stops;
+  _Atomic int turns; /* of the loop */
 };
 
 static void give_status(void *context, struct status *ret) {
@@ -40,7 +42,7 @@ static void take_stop(void *context) {
 
 static void *run(void *context) {
   struct node *node = context;
-  while (!node->over) loop_wait(node->loop, INSTANT_NEVER);
+  for (; !node->over; node->turns++) loop_wait(node->loop, INSTANT_NEVER);
   return NULL;
 }
 
@@ -271,5 +273,30 @@ Test(control, more_clients_than_places_wait_for_one) {
     cr_assert(raw_line(fds[i], line, sizeof line), "client %d", i);
     close(fds[i]);
   }
+  node_end(&node);
+}
+
+/* Who asks while the process has no descriptor left is answered once it has, and costs those inside nothing meanwhile. */
+Test(control, without_descriptors_who_asks_waits_and_the_loop_rests) {
+  static const char request[] = "{\"request\":\"status\"}\n";
+  struct node node;
+  struct rlimit before;
+  char line[4096];
+  node_start(&node);
+  cr_assert_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+  int next = dup(STDERR_FILENO);
+  cr_assert_geq(next, 0);
+  close(next);
+  struct rlimit one = {.rlim_cur = (rlim_t)next + 1, .rlim_max = before.rlim_max};
+  cr_assert_eq(setrlimit(RLIMIT_NOFILE, &one), 0);
+  int fd = raw_connect(&node), turns = node.turns;
+  usleep(500 * 1000);
+  turns = node.turns - turns;
+  cr_assert_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+  cr_expect_lt(turns, 100, "%d turns", turns);
+  cr_assert_eq(send(fd, request, sizeof request - 1, 0), sizeof request - 1);
+  cr_expect(raw_line(fd, line, sizeof line));
+  cr_expect_not_null(strstr(line, "fetching the consensus"));
+  close(fd);
   node_end(&node);
 }
