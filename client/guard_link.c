@@ -106,8 +106,7 @@ void guard_link_work(struct client *client, struct guard_link *link, instant now
 /* [GUARD-9] A hint only: the guard may be the one that is wrong, or lie. */
 static void note_time(struct client *client, instant now, struct date theirs) {
   int64_t ours = wall_clock_date(&client->clock, now).milliseconds;
-  bool is_sane = theirs.milliseconds > 0 && theirs.milliseconds < INT64_MAX / 2;
-  if (!client->has_clock || !is_sane) return;
+  if (!client->has_clock || !date_is_sane(theirs)) return;
   client->clock_off = ours - theirs.milliseconds;
   if (client->clock_off >= -CLOCK_OFF_MOST && client->clock_off <= CLOCK_OFF_MOST) {
     client->clock_off = 0;

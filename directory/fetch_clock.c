@@ -17,7 +17,7 @@ void fetch_note_asked(struct fetch *fetch, uint32_t authority) {
 
 void fetch_note_time(struct fetch *fetch, instant now, uint32_t serial, uint32_t authority, struct date theirs) {
   if (fetch->times_serial != fetch_network(fetch)->serial) fetch_clock_reset(fetch);
-  if (fetch->times_serial != serial) return; /* places are others' by now */
+  if (fetch->times_serial != serial || !date_is_sane(theirs)) return; /* places are others' by now */
   struct heard_time *time = &fetch->times[authority];
   time->heard = true;
   time->ahead_ms = wall_clock_date(&fetch->clock, now).milliseconds - theirs.milliseconds;

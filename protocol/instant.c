@@ -30,6 +30,8 @@ int date_compare(struct date a, struct date b) {
   return (a.milliseconds > b.milliseconds) - (a.milliseconds < b.milliseconds);
 }
 
+bool date_is_sane(struct date date) { return date.milliseconds > 0 && date.milliseconds < INT64_MAX / 2; }
+
 /* [TIME-2] The reading is the only bridge between the two kinds of time. */
 struct date wall_clock_date(const struct wall_clock *clock, instant now) {
   if (now >= clock->at) return date_after(clock->date, (int64_t)((now - clock->at) / MILLISECONDS));

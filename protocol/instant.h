@@ -37,6 +37,8 @@ instant wall_clock_instant(const struct wall_clock *, instant now, struct date t
 /* Stops at the ends of what a date can hold. */
 struct date date_after(struct date, int64_t milliseconds);
 int date_compare(struct date a, struct date b);
+/* Not so far off that a difference of two would not fit: dates that a stranger tells may be. */
+bool date_is_sane(struct date);
 
 enum { DATE_TEXT_BYTES = 25 }; /* "2026-11-22T20:57:20.123Z" and its zero */
 

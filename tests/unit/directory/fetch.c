@@ -178,6 +178,24 @@ Test(fetch, one_authority_alone_makes_no_clock_wrong) {
   fetch_bench_wipe(&bench);
 }
 
+/* 64 bits can say more than a difference of two dates holds. */
+Test(fetch, dates_that_no_clock_shows_say_nothing) {
+  static const int64_t lies[] = {INT64_MIN, INT64_MAX};
+  for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
+    fetch_bench_init(&bench, "absurd");
+    fetch_bench_start(&bench, 1);
+    bench.now += (uint64_t)(valid_ms() + 60 * 60 * 1000) * MILLISECONDS;
+    fetch_bench_conduct(&bench, CONDUCT_STALE, CONDUCT_STALE);
+    for (int k = 0; k < BENCH_AUTHORITIES; k++) bench.authorities[k].clock_ms = lies[i];
+    fetch_bench_set_clock(&bench, 0);
+    fetch_bench_run(&bench, 10 * SECONDS);
+    cr_expect_eq(fetch_state(bench.fetch, bench.now), OUTCOME_CONSENSUS_EXPIRED);
+    cr_expect_str_eq(fetch_bench_text(&bench, "clock"), "");
+    cr_expect_str_eq(fetch_bench_text(&bench, "directory"), "");
+    fetch_bench_wipe(&bench);
+  }
+}
+
 Test(fetch, a_consensus_from_the_future_proves_the_clock_behind) {
   fetch_bench_init(&bench, "behind");
   bench.skew_ms = -2 * 60 * 60 * 1000;
