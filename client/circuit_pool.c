@@ -146,7 +146,7 @@ static enum outcome build(struct client *client, instant now, const struct order
   if (*ret == NULL) return OUTCOME_LIMIT_REACHED;
   (*ret)->port = order->port;
   (*ret)->is_private = order->is_private;
-  (*ret)->is_narrow = !path_port_is_common(fetch_consensus(client->fetch), order->port, order->is_private);
+  (*ret)->is_narrow = !path_port_is_common(&client->ports, fetch_consensus(client->fetch), order->port, order->is_private);
   token_bucket_take(&client->builds, now, 1);
   return OUTCOME_OK;
 }
@@ -284,10 +284,10 @@ static void fail_waiting(struct client *client, instant now, enum outcome cause)
 }
 
 /* [PATH-6] A port that was used and whose circuits serve others, too; 0: there is none. */
-static uint16_t common_port(const struct client *client) {
+static uint16_t common_port(struct client *client) {
   for (uint32_t i = 0; i < DEMAND_PORTS; i++) {
     uint16_t port = client->demand.ports[i].port;
-    if (port != 0 && path_port_is_common(fetch_consensus(client->fetch), port, false)) return port;
+    if (port != 0 && path_port_is_common(&client->ports, fetch_consensus(client->fetch), port, false)) return port;
   }
   return 0;
 }

@@ -140,6 +140,7 @@ struct client {
   struct list dead_streams, dead_circuits, gone_links;
   struct build_times build_times;
   struct demand demand;
+  struct path_ports ports;
   struct path_health health;
   struct token_bucket builds;
   uint32_t next_number, stream_count, build_failures;

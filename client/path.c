@@ -91,8 +91,7 @@ static enum outcome why_no_exit(const struct consensus *consensus, const struct 
   return OUTCOME_NO_EXIT_FOR_PORT;
 }
 
-bool path_port_is_common(const struct consensus *consensus, uint16_t port, bool is_private) {
-  if (port == 0) return true;
+static bool half_allow(const struct consensus *consensus, uint16_t port, bool is_private) {
   const struct path_request request = {.port = port, .is_private = is_private};
   uint64_t all = 0, allowed = 0;
   for (uint32_t i = 0; i < consensus_count(consensus); i++) {
@@ -103,6 +102,23 @@ bool path_port_is_common(const struct consensus *consensus, uint16_t port, bool 
     if (exit_serves(&request, entry)) allowed += weight;
   }
   return allowed >= all - allowed;
+}
+
+bool path_port_is_common(struct path_ports *ports, const struct consensus *consensus, uint16_t port, bool is_private) {
+  const uint8_t *digest = consensus_header(consensus)->digest;
+  if (port == 0) return true;
+  if (memcmp(ports->consensus, digest, DIGEST_BYTES) != 0) {
+    *ports = (struct path_ports){0};
+    memcpy(ports->consensus, digest, DIGEST_BYTES);
+  }
+  for (uint32_t i = 0; i < PATH_PORTS_KNOWN; i++)
+    if (ports->known[i].port == port && ports->known[i].is_private == is_private) return ports->known[i].is_common;
+  bool is_common = half_allow(consensus, port, is_private);
+  uint32_t place = ports->asked++ % PATH_PORTS_KNOWN;
+  ports->known[place].port = port;
+  ports->known[place].is_private = is_private;
+  ports->known[place].is_common = is_common;
+  return is_common;
 }
 
 enum outcome path_choose(const struct consensus *consensus, struct random_stream *random, const struct path_request *request,

@@ -83,6 +83,19 @@ static double path_us(const struct consensus *consensus, struct random_stream *r
   return best;
 }
 
+/* [PATH-6] Once for a port and consensus. */
+static double port_us(const struct consensus *consensus) {
+  struct path_ports ports = {0};
+  double best = 1e9;
+  for (int round = 0; round < PATH_ROUNDS; round++) {
+    double start = now_ms();
+    path_port_is_common(&ports, consensus, (uint16_t)(1 + round), false);
+    double each = (now_ms() - start) * 1e3;
+    if (each < best) best = each;
+  }
+  return best;
+}
+
 static size_t heap_bytes(void) {
   struct mallinfo2 info = mallinfo2();
   return info.uordblks + info.hblkhd;
@@ -150,6 +163,7 @@ int main(int argc, char **argv) {
   printf("consensus_10000_bytes %zu\n", document_len(made.document));
   printf("consensus_parse_10000_ms %.1f\n", made.parse_ms);
   printf("path_choose_10000_us %.2f\n", path_us(made.consensus, &random));
+  printf("path_port_10000_us %.2f\n", port_us(made.consensus));
   bench_pick(made.consensus, &random);
   double start = now_ms();
   struct document *packed = consensus_packed(made.consensus);

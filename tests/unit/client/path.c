@@ -84,6 +84,24 @@ Test(path, the_one_exit_that_allows_a_port_is_found) {
   consensus_release(consensus);
 }
 
+/* [PATH-6] By weight, and by the consensus of now: an answer that was given before is not given of another one. */
+Test(path, a_port_is_common_where_half_of_the_exits_allow_it) {
+  struct path_ports ports = {0};
+  for (int round = 0; round < 2; round++) {
+    relays.count = 0;
+    sample_relay_add(&relays, RELAY_EXIT, 100, 1, round == 0 ? 20 : 10);
+    sample_relay_add(&relays, RELAY_EXIT, 99, 1, 10);
+    sample_relay_add(&relays, RELAY_GUARD, 500, 0, 0);
+    struct consensus *consensus = sample_relays_consensus(&relays, round);
+    cr_expect(path_port_is_common(&ports, consensus, 0, false));
+    for (int again = 0; again < 2; again++)
+      for (uint16_t port = 1; port <= 30; port++)
+        cr_expect_eq(path_port_is_common(&ports, consensus, port, false), port <= 10 || (port <= 20 && round == 0), "port %u", port);
+    cr_expect_not(path_port_is_common(&ports, consensus, 5, true));
+    consensus_release(consensus);
+  }
+}
+
 Test(path, says_why_there_is_none) {
   struct random_stream random = test_random("none");
   sample_relay_add(&relays, RELAY_GUARD, 100, 0, 0);
