@@ -151,6 +151,21 @@ static enum outcome build(struct client *client, instant now, const struct order
   return OUTCOME_OK;
 }
 
+/* [SOCKS-9] What is said of all circuits comes after what is known of its own: others may well be built meanwhile. */
+enum outcome circuit_pool_holds_back(const struct client *client, const struct client_stream *stream, instant now) {
+  if (stream->cause != OUTCOME_OK) return stream->cause;
+  if (stream->held != OUTCOME_OK) return stream->held;
+  if (client->cause != OUTCOME_OK) return client->cause;
+  return client->build_at > now ? OUTCOME_CIRCUIT_CLOSED : OUTCOME_LIMIT_REACHED; /* [BUILD-5] circuits die young, or others came first */
+}
+
+static void hold_back(struct client *client, const struct circuit *circuit, enum outcome cause) {
+  for (struct list_node *node = list_first(&client->waiting_streams); node != NULL; node = list_after(&client->waiting_streams, node)) {
+    struct client_stream *stream = LIST_OBJECT(node, struct client_stream, waits);
+    if (isolation_equal(&circuit->isolation, &stream->isolation)) stream->held = cause;
+  }
+}
+
 void circuit_pool_built(struct client *client, struct circuit *circuit, instant now) {
   if (instant_until(client->died_at, now) >= QUIET_TIME) { /* [BUILD-5] circuits that are built to die are no success */
     client->build_failures = 0;
@@ -184,6 +199,7 @@ void circuit_pool_failed(struct client *client, struct circuit *circuit, instant
   } else {
     client->figures.circuits_failed++;
     client->cause = cause;
+    if (circuit->is_reserved) hold_back(client, circuit, cause);
   }
   if (client->build_at > now) return; /* those that were under way together count once */
   uint32_t doublings = client->build_failures < BACK_OFF_DOUBLINGS_MOST ? client->build_failures : BACK_OFF_DOUBLINGS_MOST;
@@ -253,7 +269,7 @@ static bool build_for(struct client *client, struct client_stream *stream, insta
     circuit->isolation = stream->isolation;
     return true;
   }
-  client->cause = outcome;
+  client->cause = stream->held = outcome;
   /* With every exit that allows it tried, what the last one said is the answer. */
   bool is_final = outcome == OUTCOME_NO_EXIT_FOR_PORT || (outcome == OUTCOME_NOT_ENOUGH_RELAYS && stream->tried.count > 0);
   if (is_final) client_stream_fail(client, stream, now, stream->tried.count > 0 ? stream->cause : outcome);

@@ -69,6 +69,8 @@ void circuit_pool_run(struct client *, instant now);
 /* [MACH-11] When it looks by itself. Only the first time can fail: the timer keeps its place from then on. */
 bool circuit_pool_plan(struct client *, instant at);
 void circuit_pool_built(struct client *, struct circuit *, instant now);
+/* [SOCKS-9] Why a stream still waits; never OK. */
+enum outcome circuit_pool_holds_back(const struct client *, const struct client_stream *, instant now);
 /* While being built, or after: never because a person or the pool wanted it. */
 void circuit_pool_failed(struct client *, struct circuit *, instant now, enum outcome cause);
 

@@ -97,6 +97,7 @@ struct client_stream {
   bool only_resolve, application_eof, eof_sent, eof_received, end_sent, end_received;
   bool answered, finished, is_live; /* answered: CONNECTED or RESOLVED came; finished: our way to it is shut */
   enum outcome cause; /* why the last attempt failed */
+  enum outcome held;  /* what became of the last circuit that was to be built for it; OK: none failed */
   struct address application;
   struct target target;
   struct isolation isolation;

@@ -153,6 +153,7 @@ void client_stream_send_eof(struct client *client, struct client_stream *stream,
 
 static void wait_for_circuit(struct client *client, struct client_stream *stream, instant now) {
   stream->state = STREAM_WAITING;
+  stream->held = OUTCOME_OK;
   list_append(&client->waiting_streams, &stream->waits);
   set_timer(client, stream, instant_after(now, WAITING_TIME));
   circuit_pool_want(client);
@@ -249,9 +250,7 @@ void client_stream_closed(struct client *client, struct client_stream *stream, i
 void client_stream_timer(struct client *client, struct client_stream *stream, instant now) {
   switch ((enum client_stream_state)stream->state) {
   case STREAM_ASKING: disconnect(client, stream, EFFECT_CLOSE); break; /* [SOCKS-9] */
-  case STREAM_WAITING:
-    client_stream_fail(client, stream, now, stream->cause != OUTCOME_OK ? stream->cause : client->cause);
-    break;
+  case STREAM_WAITING: client_stream_fail(client, stream, now, circuit_pool_holds_back(client, stream, now)); break;
   case STREAM_BEGUN: /* [STREAM-22] */
     if (stream->circuit != NULL) stream->circuit->is_worn = true;
     circuit_pool_want(client);

@@ -66,7 +66,7 @@ static void make_file(struct small_network *network, uint8_t seed[ED25519_SEED_B
 static uint8_t flags_of(char kind) {
   uint8_t flags = RELAY_RUNNING | RELAY_VALID;
   if (kind == 'g' || kind == 'a') flags |= RELAY_GUARD;
-  if (kind == 'x' || kind == 'a') flags |= RELAY_EXIT;
+  if (kind == 'x' || kind == 'a' || kind == 's') flags |= RELAY_EXIT;
   return flags;
 }
 
@@ -84,7 +84,7 @@ static void relay_init(struct small_network *network, uint32_t i, const struct s
   random_bytes(&network->sim.random, relay->onion.secret, X25519_BYTES);
   x25519_public(relay->onion.public_key, relay->onion.secret);
   relay->onion.generation = 1;
-  static const char *const rules[] = {"accept *:7-443", "accept private:*"};
+  const char *const rules[] = {kinds[i] == 's' ? "accept *:5000" : "accept *:7-443", "accept private:*"};
   for (int k = 0; k < 2 && (relay->flags & RELAY_EXIT); k++) cr_assert(exit_policy_add_rule(&relay->policy, rules[k], strlen(rules[k])));
   relay->host = sim_add_host(&network->sim, relay->name, options->delay);
   relay->host->address.port = RELAY_PORT;

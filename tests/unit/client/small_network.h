@@ -11,7 +11,7 @@
 #include "tests/sim/sim.h"
 #include "tests/unit/client/peer.h"
 
-enum { SMALL_RELAYS_MAX = 8, PROXY_PORT = 9050, RELAY_PORT = 9001, WEB_PORT = 80, PEER_PORT = 7 };
+enum { SMALL_RELAYS_MAX = 8, PROXY_PORT = 9050, RELAY_PORT = 9001, WEB_PORT = 80, PEER_PORT = 7, SOLE_PORT = 5000 };
 
 struct small_relay {
   struct sim_host *host;
@@ -43,7 +43,7 @@ struct small_network {
 
 struct small_options {
   uint64_t seed, delay;     /* delay: of each host, to the core; 0: 5 ms */
-  const char *relays;       /* one letter each: g guard, m middle, x exit, a guard and exit; NULL: "ggmmxx" */
+  const char *relays;       /* one letter each: g guard, m middle, x exit, a guard and exit, s sole exit for SOLE_PORT; NULL: "ggmmxx" */
   uint32_t pool_cells;      /* of the client; 0: 16384 */
   bool isolate_destinations;
 };
