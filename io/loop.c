@@ -167,13 +167,25 @@ void loop_wake(struct loop *loop) {
   while (write(loop->wake_fd, &one, sizeof one) < 0 && errno == EINTR) {}
 }
 
+/* SIGPIPE: a reader of the log that went away must not end the node. The others mean nothing to it. */
+static void ignore_signals(void) {
+  static const int IGNORED[] = {SIGPIPE, SIGUSR1, SIGUSR2};
+  for (size_t i = 0; i < sizeof IGNORED / sizeof IGNORED[0]; i++) signal(IGNORED[i], SIG_IGN);
+}
+
+bool loop_heeds_hangup(void) {
+  struct sigaction hangup;
+  return sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN;
+}
+
 bool loop_catch_signals(struct loop *loop) {
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGINT);
   sigaddset(&set, SIGTERM);
+  if (loop_heeds_hangup()) sigaddset(&set, SIGHUP);
   if (sigprocmask(SIG_BLOCK, &set, NULL) != 0) return false;
-  signal(SIGPIPE, SIG_IGN); /* a reader of the log that went away must not end the node */
+  ignore_signals();
   loop->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
   if (loop->signal_fd < 0) return false;
   loop->signals = watch_new(loop, loop->signal_fd, interrupted, loop);

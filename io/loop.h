@@ -32,8 +32,10 @@ void loop_wait(struct loop *, uint64_t wait);
 /* From any thread: ends the wait that is, or the next. */
 void loop_wake(struct loop *);
 
-/* SIGINT and SIGTERM no longer end the process but make loop_was_interrupted true. Before threads are started, which
- * inherit it. False: the system refused. */
+/* Whether a terminal that goes asks for the end: not of what nohup began, which ignores SIGHUP from the start. */
+bool loop_heeds_hangup(void);
+/* SIGINT, SIGTERM and, if heeded, SIGHUP no longer end the process but make loop_was_interrupted true; SIGUSR1 and SIGUSR2 do
+ * nothing. Before threads are started, which inherit it. False: the system refused. */
 bool loop_catch_signals(struct loop *);
 /* True once for each time the person asked for the end. */
 bool loop_was_interrupted(struct loop *);

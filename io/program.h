@@ -16,7 +16,7 @@ struct program_config {
   struct log_writer *log; /* NULL: silent */
   const char *resolv_conf, *hosts; /* NULL: the system's */
   uint32_t ring_parcels;           /* 0: EXCHANGE_RING_PARCELS */
-  bool catch_signals;              /* SIGINT and SIGTERM become EVENT_STOP for the first machine */
+  bool catch_signals;              /* SIGINT, SIGTERM and SIGHUP become EVENT_STOP for the first machine (loop_catch_signals) */
 };
 
 /* NULL: no memory or descriptors. */

@@ -4,12 +4,14 @@
 #include <signal.h>
 #include <sys/signalfd.h>
 
+#include "io/loop.h"
+
 int interrupt_open(void) {
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGINT);
   sigaddset(&set, SIGTERM);
-  sigaddset(&set, SIGHUP);
+  if (loop_heeds_hangup()) sigaddset(&set, SIGHUP);
   sigaddset(&set, SIGPIPE); /* a reader of our output that went away is no reason to leave nodes behind */
   if (sigprocmask(SIG_BLOCK, &set, NULL) != 0) return -1;
   sigdelset(&set, SIGPIPE);

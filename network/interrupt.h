@@ -1,4 +1,4 @@
-/* Ctrl-C and SIGTERM as something that can be waited for, so that whoever is interrupted tidies up first.
+/* Ctrl-C, SIGTERM and a terminal that goes as something that can be waited for, so that whoever is interrupted tidies up first.
  * Spec: none. Called by network/main.c, up.c, wait.c, transfer.c.
  * Never a handler: the signals are blocked and read from a descriptor.
  */

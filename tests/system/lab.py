@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 
 BUILD = os.environ.get("BUILD") or os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "build")
 
@@ -111,14 +112,17 @@ class Lab:
         code, said = run("tunic", "status", "--data", os.path.join(self.folder, name), "--json", errors=subprocess.DEVNULL)
         return json.loads(said) if said else {"code": code}
 
-    def kill_and_restart(self, name):
-        """kill -9, then the same command again."""
+    def kill_and_restart(self, name, number=signal.SIGKILL, between=lambda: None):
+        """kill -9 or another signal, then the same command again."""
         pid = self.pids()[name]
         with open(f"/proc/{pid}/cmdline", "rb") as opened:
             command = opened.read().split(b"\0")[:-1]
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, number)
+        until = time.monotonic() + 20
         while is_running(pid):
-            pass
+            assert time.monotonic() < until, f"{name} goes on after signal {number}"
+            time.sleep(0.01)
+        between()
         with open(os.path.join(self.folder, name, "log"), "ab") as log:
             self.restarted.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log))
         return self.restarted[-1]

@@ -6,6 +6,7 @@ import os
 import random
 import re
 import shutil
+import signal
 import socket
 import socketserver
 import subprocess
@@ -271,6 +272,19 @@ def relays_keep_up_with_the_directory(net):
     wait_until(lambda: min(epochs()) > newest, 30, f"all relays hold an epoch after {newest}")
 
 
+def a_terminal_that_goes_ends_a_node_politely(net):
+    for name in ("r2", "r3"):
+        def is_tidy():
+            assert not os.path.exists(os.path.join(net.folder, name, "control")), "its control socket stayed behind"
+        for number in (signal.SIGUSR1, signal.SIGUSR2):
+            os.kill(net.pids()[name], number)
+        assert net.status(name)["ready"], "signals that mean nothing to it do nothing"
+        net.kill_and_restart(name, signal.SIGHUP, is_tidy)
+        with open(os.path.join(net.folder, name, "log")) as log:
+            assert "tunic-relay stops" in log.read()
+    wait_until(lambda: all(net.status(name).get("ready") for name in ("r2", "r3")), 20, "the relays are listed again")
+
+
 def killed_nodes_come_back(net):
     for name in ("c1", "x1", "r1"):
         net.kill_and_restart(name)
@@ -312,7 +326,7 @@ ON_ONE_NETWORK = (
     bytes_come_down_as_they_are, bytes_go_up_as_they_are_and_a_half_close_is_one, many_streams_at_once_do_not_mix,
     a_name_is_looked_up_at_the_exit, failures_have_their_replies, status_tells_role_readiness_and_path, metrics_are_what_prometheus_reads,
     up_twice_leaves_the_first_alone, a_taken_port_is_named_and_nothing_is_left, two_processes_never_share_a_folder,
-    garbage_at_every_port_disturbs_nobody, relays_keep_up_with_the_directory, killed_nodes_come_back, down_stops_what_up_started_and_nothing_else,
+    garbage_at_every_port_disturbs_nobody, relays_keep_up_with_the_directory, a_terminal_that_goes_ends_a_node_politely, killed_nodes_come_back, down_stops_what_up_started_and_nothing_else,
 )
 
 

@@ -137,16 +137,44 @@ Test(program, any_machine_may_end_the_program_and_all_are_told) {
   for (int i = 0; i < MACHINES; i++) echo_machine_wipe(&several.machines[i]);
 }
 
-Test(program, an_interrupt_is_a_polite_stop) {
-  struct echo_machine echo;
+/* ---- signals ---- */
+
+static struct echo_machine echo;
+
+static struct program *start_catching(void) {
   echo_machine_init(&echo);
   struct machine machine = echo_machine_machine(&echo);
   struct program_config config = {.machines = &machine, .machine_count = 1, .catch_signals = true};
   struct program *program = program_new(&config);
   cr_assert_not_null(program);
-  raise(SIGTERM);
-  cr_assert_eq(program_run(program), OUTCOME_OK);
-  cr_assert_not_null(echo_machine_event(&echo, EVENT_STOP));
+  return program;
+}
+
+static void end_with(struct program *program, enum outcome outcome) {
+  cr_assert_eq(program_run(program), outcome);
   program_free(program);
   echo_machine_wipe(&echo);
+}
+
+static void expect_polite_stop(int number) {
+  struct program *program = start_catching();
+  raise(SIGUSR1); /* mean nothing to a node */
+  raise(SIGUSR2);
+  raise(number);
+  end_with(program, OUTCOME_OK);
+  cr_assert_not_null(echo_machine_event(&echo, EVENT_STOP));
+}
+
+Test(program, an_interrupt_is_a_polite_stop) { expect_polite_stop(SIGINT); }
+Test(program, a_request_to_end_is_a_polite_stop) { expect_polite_stop(SIGTERM); }
+Test(program, a_terminal_that_goes_is_a_polite_stop) { expect_polite_stop(SIGHUP); }
+
+/* nohup ignores SIGHUP and then starts the program. */
+Test(program, a_terminal_that_goes_is_nothing_to_what_nohup_began) {
+  signal(SIGHUP, SIG_IGN);
+  struct program *program = start_catching();
+  raise(SIGHUP);
+  echo_machine_put(&echo, (struct effect){.kind = EFFECT_EXIT, .outcome = OUTCOME_STALE});
+  end_with(program, OUTCOME_STALE);
+  cr_assert_null(echo_machine_event(&echo, EVENT_STOP));
 }
