@@ -85,6 +85,8 @@ void client_stream_begin(struct client *, struct client_stream *, struct circuit
 void client_stream_retry(struct client *, struct client_stream *, instant now, enum outcome cause);
 /* The application is told why it can't be. */
 void client_stream_fail(struct client *, struct client_stream *, instant now, enum outcome cause);
+/* [OUT-4] For the log and the status: why what an application wanted is not to be, or ended before its time. */
+void client_stream_note_failure(struct client *, const struct client_stream *, instant now, enum outcome cause);
 /* The application gets what there is for it; then its connection closes. */
 void client_stream_leave(struct client *, struct client_stream *, instant now);
 /* END went both ways, or the circuit is gone: the number is forgotten. */

@@ -156,6 +156,7 @@ struct client {
   enum outcome cause;     /* why the last build failed, or could not begin */
   int64_t clock_off;      /* milliseconds that our clock is ahead of the guard's */
   char last_path[3 * 20 + 3];
+  struct { enum outcome cause; struct date date; } last_failure; /* of a stream; cause OK: none failed yet */
   struct client_figures figures;
 };
 

@@ -64,6 +64,14 @@ static void add_figures(const struct client *client, struct status *ret) {
   status_add_figure(ret, "pool_cells_limit", cell_pool_limit(client->cells));
 }
 
+static void add_last_failure(const struct client *client, struct status *ret) {
+  char date[DATE_TEXT_BYTES], text[80];
+  if (client->last_failure.cause == OUTCOME_OK) return;
+  date_format(client->last_failure.date, date);
+  snprintf(text, sizeof text, "%s, %s", outcome_name(client->last_failure.cause), date);
+  status_add_text(ret, "last_failure", text);
+}
+
 void client_status(const struct client *client, instant now, struct status *ret) {
   struct consensus *consensus = fetch_consensus(client->fetch);
   *ret = (struct status){.role = "client", .stages = STAGE_READY, .stage = client->stage};
@@ -74,6 +82,7 @@ void client_status(const struct client *client, instant now, struct status *ret)
   ret->stage_text = stage_texts[ret->stage];
   fetch_add_status(client->fetch, now, ret);
   if (client->last_path[0] != '\0') status_add_text(ret, "path", client->last_path);
+  add_last_failure(client, ret);
   if (client->clock_off != 0) {
     char text[80];
     snprintf(text, sizeof text, "%s: %lld s %s the guard's clock", outcome_name(OUTCOME_CLOCK_WRONG), (long long)llabs(client->clock_off / 1000),

@@ -109,8 +109,25 @@ void client_stream_leave(struct client *client, struct client_stream *stream, in
   client_stream_check_done(client, stream, now);
 }
 
+static void trace_target(const struct client *client, const struct target *target) {
+  char host[ADDRESS_TEXT_BYTES];
+  struct address address = {.family = target->kind};
+  memcpy(address.bytes, target->address, sizeof address.bytes);
+  if (target->kind != TARGET_NAME) address_format_host(&address, host);
+  trace_write(client->config.trace, TRACE_DEBUG, "stream", "it was to %s, port %u", target->kind == TARGET_NAME ? target->name : host, target->port);
+}
+
+/* [OUT-4] [OUT-6] Where it went is for whoever looks at single streams. */
+void client_stream_note_failure(struct client *client, const struct client_stream *stream, instant now, enum outcome cause) {
+  client->last_failure.cause = cause;
+  client->last_failure.date = wall_clock_date(&client->clock, now);
+  trace_write(client->config.trace, TRACE_INFO, "stream", "a stream failed: %s", outcome_name(cause));
+  trace_target(client, &stream->target);
+}
+
 void client_stream_fail(struct client *client, struct client_stream *stream, instant now, enum outcome cause) {
   client->figures.streams_failed++;
+  client_stream_note_failure(client, stream, now, cause);
   if (stream->socks != NULL) socks_answer(stream->socks, cause, NULL);
   client_stream_leave(client, stream, now);
 }
@@ -225,8 +242,12 @@ void client_stream_circuit_closed(struct client *client, struct circuit *circuit
   while ((node = list_first(&circuit->streams)) != NULL) {
     struct client_stream *stream = LIST_OBJECT(node, struct client_stream, of_circuit);
     client_stream_detach(client, stream);
-    if (stream->state == STREAM_BEGUN && !stream->answered) client_stream_retry(client, stream, now, cause);
-    else client_stream_leave(client, stream, now); /* [STREAM-12] */
+    if (stream->state == STREAM_BEGUN && !stream->answered) {
+      client_stream_retry(client, stream, now, cause);
+      continue;
+    }
+    if (stream->state == STREAM_OPEN && !client->stopping) client_stream_note_failure(client, stream, now, cause);
+    client_stream_leave(client, stream, now); /* [STREAM-12] */
   }
 }
 
@@ -264,6 +285,7 @@ void client_stream_timer(struct client *client, struct client_stream *stream, in
 }
 
 void client_stream_evict(struct client *client, struct client_stream *stream, instant now) {
+  client_stream_note_failure(client, stream, now, OUTCOME_MEMORY_LIMIT);
   client_stream_clear_data(client, stream); /* first: END takes a cell */
   client_stream_end(client, stream, now);
   disconnect(client, stream, EFFECT_CLOSE);

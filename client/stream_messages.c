@@ -37,13 +37,14 @@ static const struct address *first_believed(const struct circuit *circuit, const
 }
 
 /* [STREAM-10] END follows; only then the application is told. */
-static bool take_resolved(struct client_stream *stream, const struct message *message) {
+static bool take_resolved(struct client *client, struct client_stream *stream, instant now, const struct message *message) {
   struct address addresses[RESOLVED_ADDRESSES_MAX];
   size_t count;
   if (stream->answered || !stream->only_resolve || !resolved_decode(message->body, message->len, addresses, &count)) return false;
   stream->answered = true;
   if (is_deaf(stream)) return true;
   const struct address *address = first_believed(stream->circuit, addresses, count);
+  if (address == NULL) client_stream_note_failure(client, stream, now, OUTCOME_NAME_NOT_FOUND);
   socks_answer(stream->socks, address != NULL ? OUTCOME_OK : OUTCOME_NAME_NOT_FOUND, address);
   return true;
 }
@@ -84,10 +85,15 @@ static bool another_exit_may_do(enum outcome cause) {
          cause == OUTCOME_NO_MEMORY || cause == OUTCOME_SYSTEM_FAILED || cause == OUTCOME_SHUTTING_DOWN;
 }
 
+/* [OUT-8] */
+static enum outcome as_told_by_exit(enum outcome cause) {
+  return cause == OUTCOME_DONE || cause == OUTCOME_OK || !outcome_is_of_hop(cause) ? OUTCOME_CONNECTION_RESET : cause;
+}
+
 /* Before the stream was connected. */
 static void take_refusal(struct client *client, struct client_stream *stream, const struct circuit_hop *exit, instant now,
                          enum outcome cause) {
-  if (cause == OUTCOME_DONE || cause == OUTCOME_OK || !outcome_is_of_hop(cause)) cause = OUTCOME_CONNECTION_RESET; /* [OUT-8] */
+  cause = as_told_by_exit(cause);
   if (!another_exit_may_do(cause) || stream->tried.count == PATH_AVOIDED_MAX) {
     client_stream_fail(client, stream, now, cause);
     return;
@@ -105,8 +111,12 @@ static bool take_end(struct client *client, struct client_stream *stream, instan
   client_stream_end(client, stream, now);
   if (circuit->closing) return true; /* for lack of memory: the stream was dealt with */
   client_stream_detach(client, stream);
-  if (stream->state == STREAM_BEGUN && !stream->answered) take_refusal(client, stream, &circuit->hops[LIMIT_EXIT_PLACE], now, cause);
-  else client_stream_leave(client, stream, now);
+  if (stream->state == STREAM_BEGUN && !stream->answered) {
+    take_refusal(client, stream, &circuit->hops[LIMIT_EXIT_PLACE], now, cause);
+    return true;
+  }
+  if (stream->state == STREAM_OPEN && cause != OUTCOME_DONE) client_stream_note_failure(client, stream, now, as_told_by_exit(cause));
+  client_stream_leave(client, stream, now);
   return true;
 }
 
@@ -115,7 +125,7 @@ bool client_stream_message(struct client *client, struct circuit *circuit, insta
   if (stream == NULL || stream->end_received) return false; /* [STREAM-9] */
   switch ((enum message_command)message->command) {
   case MESSAGE_CONNECTED: return take_connected(client, stream, now);
-  case MESSAGE_RESOLVED: return take_resolved(stream, message);
+  case MESSAGE_RESOLVED: return take_resolved(client, stream, now, message);
   case MESSAGE_DATA: return take_data(client, stream, now, message);
   case MESSAGE_EOF: return take_eof(client, stream, now);
   case MESSAGE_STREAM_CREDIT: return take_credit(client, stream, now, message);

@@ -1,7 +1,9 @@
-/* What is told of requests that come to nothing: to the application. */
+/* What is told of requests that come to nothing: to the application, in the log, in the status. */
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "protocol/status.h"
 #include "tests/unit/client/whole_client.h"
 
 TestSuite(failures, .timeout = 120);
@@ -52,5 +54,78 @@ Test(failures, a_request_is_told_of_its_own_circuits_and_not_of_others) {
   }
   cr_assert_eq(app->in_len, 2 + 10);
   cr_expect_neq(app->in[3], 0);
+  small_network_wipe(&network);
+}
+
+/* ---- [OUT-4] where a person looks ---- */
+
+static char log_text[4096];
+
+static void keep_line(void *context, enum trace_level level, const char *area, const char *text) {
+  (void)context;
+  size_t len = strlen(log_text);
+  snprintf(log_text + len, sizeof log_text - len, "%s %s: %s\n", trace_level_name(level), area, text);
+}
+
+static const char *last_failure(void) {
+  static struct status status;
+  small_network_status(&network, &status);
+  for (uint32_t i = 0; i < status.text_count; i++)
+    if (strcmp(status.texts[i].name, "last_failure") == 0) return status.texts[i].value;
+  return "";
+}
+
+static void expect_last_failure(enum outcome cause) {
+  const char *text = last_failure(), *name = outcome_name(cause);
+  size_t len = strlen(name);
+  cr_expect(strncmp(text, name, len) == 0 && strncmp(text + len, ", ", 2) == 0 && strlen(text) == len + 2 + DATE_TEXT_BYTES - 1, "%s", text);
+}
+
+static void begin_logged(const char *test, enum trace_level level) {
+  begin(test, (struct small_options){0});
+  cr_expect_str_eq(last_failure(), "");
+  log_text[0] = 0;
+  network.sim.trace = (struct trace){.level = level, .sink = keep_line};
+}
+
+static void ask(const uint8_t *request, size_t len) {
+  small_network_app(&network, request, len);
+  run_for(20 * SECONDS);
+}
+
+static const uint8_t connect_refused[] = {5, 1, 0, 5, 1, 0, 3, 3, 'w', 'e', 'b', 0, 81};
+static const uint8_t connect_unknown[] = {5, 1, 0, 5, 1, 0, 3, 4, 'n', 'o', 'n', 'e', 0, 80};
+
+Test(failures, the_log_and_the_status_name_the_cause_and_not_the_destination) {
+  begin_logged("log", TRACE_INFO);
+  ask(connect_refused, sizeof connect_refused);
+  expect_last_failure(OUTCOME_CONNECTION_REFUSED);
+  ask(connect_unknown, sizeof connect_unknown);
+  expect_last_failure(OUTCOME_NAME_NOT_FOUND);
+  cr_expect_not_null(strstr(log_text, "info stream: a stream failed: connection-refused\n"), "%s", log_text);
+  cr_expect_not_null(strstr(log_text, "info stream: a stream failed: name-not-found\n"), "%s", log_text);
+  cr_expect(strstr(log_text, "web") == NULL && strstr(log_text, "none") == NULL && strstr(log_text, "81") == NULL, "%s", log_text);
+  small_network_wipe(&network);
+}
+
+Test(failures, the_destination_stands_at_debug) {
+  begin_logged("debug", TRACE_DEBUG);
+  ask(connect_refused, sizeof connect_refused);
+  cr_expect_not_null(strstr(log_text, "debug stream: it was to web, port 81\n"), "%s", log_text);
+  small_network_wipe(&network);
+}
+
+Test(failures, a_stream_that_is_cut_is_one_and_one_that_ends_is_none) {
+  begin_logged("cut", TRACE_INFO);
+  uint32_t whole = small_network_fetch(&network, NULL, "web", 1000, true, 0);
+  run_for(5 * SECONDS);
+  whole_client_expect_fetched(&network, whole);
+  cr_expect_str_eq(last_failure(), "");
+  small_network_fetch(&network, NULL, "web", 5000000, false, 0);
+  run_for(300 * MILLISECONDS);
+  sim_cut_connections(network.client_host, NULL);
+  run_for(5 * SECONDS);
+  cr_expect_not_null(strstr(log_text, "info stream: a stream failed: "), "%s", log_text);
+  expect_last_failure(OUTCOME_LINK_FAILED);
   small_network_wipe(&network);
 }
