@@ -9,6 +9,7 @@
 #include "io/status_metrics.h"
 
 enum { ANSWER_WAIT_MS = 5000 };
+#define STARTING_TIME (5 * SECONDS) /* `tunic run &` and `tunic wait` stand in one line of a script */
 
 static const char FOLDER[] = "tunic-client";
 
@@ -135,13 +136,14 @@ static enum outcome wait(int argc, char **argv, struct complaint *complaint) {
       [WAIT_DATA] = {"data", ARGUMENT_TEXT, "DIR", "the folder of the client, or of any other node", .otherwise = FOLDER},
       [WAIT_TIMEOUT] = {"timeout", ARGUMENT_NUMBER, "S", "seconds to wait at most", .otherwise = "60", .least = 0, .most = 86400},
   };
-  static const struct arguments ARGUMENTS = {"tunic wait", "until a running node is ready; ends with the cause's exit code", TABLE, WAIT_OPTIONS};
+  static const struct arguments ARGUMENTS = {"tunic wait", "until a node that runs, or is just starting, is ready; ends with the cause's exit code", TABLE, WAIT_OPTIONS};
   struct argument_value values[WAIT_OPTIONS];
   struct control_client *client;
   enum outcome outcome = command_line_parse(&ARGUMENTS, argc, argv, values, complaint);
-  if (outcome == OUTCOME_OK) outcome = control_client_open(values[WAIT_DATA].text, &client, complaint);
   if (outcome != OUTCOME_OK) return outcome;
-  instant deadline = instant_after(loop_now(), values[WAIT_TIMEOUT].number * SECONDS);
+  instant now = loop_now(), deadline = instant_after(now, values[WAIT_TIMEOUT].number * SECONDS);
+  outcome = control_client_await(values[WAIT_DATA].text, instant_earlier(deadline, instant_after(now, STARTING_TIME)), &client, complaint);
+  if (outcome != OUTCOME_OK) return outcome;
   outcome = control_client_wait(client, deadline, show_progress, NULL, complaint);
   control_client_close(client);
   return outcome;

@@ -13,7 +13,7 @@
 
 #include "io/loop.h"
 
-enum { ANSWER_MAX_BYTES = 256 * 1024, CONNECT_WAIT_S = 5 };
+enum { ANSWER_MAX_BYTES = 256 * 1024, CONNECT_WAIT_S = 5, LOOK_EVERY_MS = 50 };
 
 struct control_client { int fd; size_t len; char in[ANSWER_MAX_BYTES]; };
 
@@ -39,6 +39,13 @@ enum outcome control_client_open(const char *folder, struct control_client **ret
   }
   complain(complaint, "No node answers in %s: %s.", folder, strerror(error));
   return error == EACCES || error == EPERM ? OUTCOME_FILE_FAILED : OUTCOME_NOT_RUNNING;
+}
+
+enum outcome control_client_await(const char *folder, instant until, struct control_client **ret, struct complaint *complaint) {
+  enum outcome outcome;
+  while ((outcome = control_client_open(folder, ret, complaint)) == OUTCOME_NOT_RUNNING && loop_now() < until) poll(NULL, 0, LOOK_EVERY_MS);
+  if (outcome == OUTCOME_OK) complaint_withdraw(complaint);
+  return outcome;
 }
 
 void control_client_close(struct control_client *client) {

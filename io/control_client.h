@@ -15,6 +15,8 @@ struct control_client; /* opaque */
 
 /* NOT_RUNNING: nobody listens in this folder. Complaints may be NULL. */
 enum outcome control_client_open(const char *folder, struct control_client **ret, struct complaint *);
+/* The same, but a node that is only just being started has until then to listen. */
+enum outcome control_client_await(const char *folder, instant until, struct control_client **ret, struct complaint *);
 void control_client_close(struct control_client *); /* NULL is allowed */
 
 /* Sends a request ("status", "wait", "stop" or "network") and gives the first line of the answer, which the caller decrefs.

@@ -212,6 +212,29 @@ def metrics_are_what_prometheus_reads(net):
     assert code == 72 and said.count("tunic_up{") == 1 and "} 0" in said, (code, said)
 
 
+def a_node_that_is_just_starting_is_waited_for(net):
+    folder = tempfile.mkdtemp(prefix="tunic-test-")
+    data, nodes = os.path.join(folder, "c"), []
+
+    def start_late():
+        time.sleep(1)
+        nodes.append(subprocess.Popen([program("tunic"), "run", "--network", os.path.join(net.folder, "network"), "--data", data,
+                                       "--socks", f"127.0.0.1:{lab.free_ports(1)}"], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+    try:
+        code, said = run("tunic", "wait", "--data", data, "--timeout", 1)
+        assert code == 72, (code, said)
+        starter = threading.Thread(target=start_late)
+        starter.start()
+        code, said = run("tunic", "wait", "--data", data, "--timeout", 30)
+        starter.join()
+        assert code == 0 and "No node" not in said, (code, said)
+    finally:
+        for node in nodes:
+            node.kill()
+            node.wait()
+        shutil.rmtree(folder)
+
+
 def up_twice_leaves_the_first_alone(net):
     before = net.pids()
     code, said = net.up()
@@ -325,7 +348,7 @@ def down_stops_what_up_started_and_nothing_else(net):
 ON_ONE_NETWORK = (
     bytes_come_down_as_they_are, bytes_go_up_as_they_are_and_a_half_close_is_one, many_streams_at_once_do_not_mix,
     a_name_is_looked_up_at_the_exit, failures_have_their_replies, status_tells_role_readiness_and_path, metrics_are_what_prometheus_reads,
-    up_twice_leaves_the_first_alone, a_taken_port_is_named_and_nothing_is_left, two_processes_never_share_a_folder,
+    a_node_that_is_just_starting_is_waited_for, up_twice_leaves_the_first_alone, a_taken_port_is_named_and_nothing_is_left, two_processes_never_share_a_folder,
     garbage_at_every_port_disturbs_nobody, relays_keep_up_with_the_directory, a_terminal_that_goes_ends_a_node_politely, killed_nodes_come_back, down_stops_what_up_started_and_nothing_else,
 )
 
