@@ -63,22 +63,41 @@ static enum outcome make_keys(const struct folder *folder, const char *name, str
   return outcome;
 }
 
-static void describe(struct network_file *file, const struct init_wishes *wishes, const struct key_ring *rings, struct date now,
-                     struct random_stream *random) {
+/* All but the keys. */
+static void describe(struct network_file *file, const struct init_wishes *wishes, struct date now) {
+  *file = (struct network_file){.serial = 1, .is_lab = !wishes->is_production, .created = now, .expires = date_after(now, NETWORK_LIFE_MS)};
   snprintf(file->name, sizeof file->name, "%s", wishes->name);
-  random_bytes(random, file->id, sizeof file->id);
-  file->serial = 1;
-  file->is_lab = !wishes->is_production;
-  file->created = now;
-  file->expires = date_after(now, NETWORK_LIFE_MS);
   if (wishes->is_production) network_timing_production(&file->timing);
   else network_timing_lab(&file->timing);
   file->authority_count = wishes->authority_count;
+  for (uint32_t i = 0; i < file->authority_count; i++) file->authorities[i] = wishes->authorities[i];
+}
+
+static void put_keys(struct network_file *file, const struct key_ring *rings, struct random_stream *random) {
+  random_bytes(random, file->id, sizeof file->id);
   for (uint32_t i = 0; i < file->authority_count; i++) {
-    file->authorities[i] = wishes->authorities[i];
     key_ring_public(&rings[i], KEY_IDENTITY, file->authorities[i].identity);
     key_ring_public(&rings[i], KEY_LINK, file->authorities[i].link_key);
   }
+}
+
+/* What the grammar does not take is found with keys that are nobody's, before there are any. */
+static enum outcome check_grammar(const struct init_wishes *wishes, struct complaint *complaint) {
+  struct network_file file, again;
+  char *text = malloc(LIMIT_NETWORK_FILE_BYTES);
+  if (text == NULL) return OUTCOME_NO_MEMORY;
+  describe(&file, wishes, (struct date){0});
+  for (uint32_t i = 0; i < file.authority_count; i++) {
+    memset(file.authorities[i].identity, (int)i, sizeof file.authorities[i].identity);
+    memset(file.authorities[i].link_key, (int)i, sizeof file.authorities[i].link_key);
+  }
+  size_t len = network_file_format(&file, text, LIMIT_NETWORK_FILE_BYTES);
+  bool is_fine = len > 0 && network_file_read_draft((const uint8_t *)text, len, &again, NULL, NULL) == OUTCOME_OK;
+  free(text);
+  if (is_fine) return OUTCOME_OK;
+  complain(complaint, "A name or address can't stand in a network file: names have letters, digits, '-', '.' and '_' (an "
+                      "authority's only letters, digits and '-'), and each authority has a place of its own.");
+  return OUTCOME_BAD_SETTING;
 }
 
 /* Every authority signs: all keys are here now, and never again in one place. */
@@ -89,7 +108,7 @@ static size_t sign(const struct network_file *file, const struct key_ring *rings
   return len;
 }
 
-/* What was written is what will be read: a wish that makes a bad file is found here, before it is on disk. */
+/* What was written is what will be read. */
 static enum outcome write_file(const struct folder *folder, const struct network_file *wished, const struct key_ring *rings,
                                struct network_file *ret, struct complaint *complaint) {
   char *text = malloc(LIMIT_NETWORK_FILE_BYTES);
@@ -97,23 +116,20 @@ static enum outcome write_file(const struct folder *folder, const struct network
   size_t len = sign(wished, rings, text, LIMIT_NETWORK_FILE_BYTES);
   enum outcome outcome = len == 0 ? OUTCOME_TOO_LARGE : network_file_parse((const uint8_t *)text, len, ret, NULL);
   if (outcome == OUTCOME_OK) outcome = folder_write(folder, NETWORK_FILE, text, len, false, complaint);
-  else {
-    complain(complaint, "A name or address can't stand in a network file: names have letters, digits, '-', '.' and '_' (an "
-                        "authority's only letters, digits and '-'), and each authority has a place of its own.");
-    outcome = OUTCOME_BAD_SETTING;
-  }
   free(text);
   return outcome;
 }
 
-static enum outcome check_new(const struct folder *folder, const struct init_wishes *wishes, struct complaint *complaint) {
+static enum outcome check_new(const struct folder *folder, struct complaint *complaint) {
   struct document *document;
   enum outcome outcome = folder_read(folder, NETWORK_FILE, LIMIT_NETWORK_FILE_BYTES, &document, NULL);
-  if (outcome != OUTCOME_NOT_FOUND) {
-    if (outcome == OUTCOME_OK) document_release(document);
-    complain(complaint, "%s/%s exists, and a network is never overwritten. Choose another folder.", folder_path(folder), NETWORK_FILE);
-    return OUTCOME_BAD_SETTING;
-  }
+  if (outcome == OUTCOME_NOT_FOUND) return OUTCOME_OK;
+  if (outcome == OUTCOME_OK) document_release(document);
+  complain(complaint, "%s/%s exists, and a network is never overwritten. Choose another folder.", folder_path(folder), NETWORK_FILE);
+  return OUTCOME_BAD_SETTING;
+}
+
+enum outcome init_check(const struct init_wishes *wishes, struct complaint *complaint) {
   if (wishes->authority_count == 0) {
     complain(complaint, "A network needs at least one authority.");
     return OUTCOME_BAD_SETTING;
@@ -127,18 +143,20 @@ static enum outcome check_new(const struct folder *folder, const struct init_wis
       complain(complaint, "`%s` can't be an authority's name, which is also its folder's.", wishes->authorities[i].name);
       return OUTCOME_BAD_SETTING;
     }
-  return OUTCOME_OK;
+  return check_grammar(wishes, complaint);
 }
 
 enum outcome init_network(const struct folder *folder, const struct init_wishes *wishes, struct date now,
                           struct random_stream *random, struct network_file *ret, struct complaint *complaint) {
   struct key_ring rings[LIMIT_AUTHORITIES] = {{{NULL}}};
-  enum outcome outcome = check_new(folder, wishes, complaint);
+  enum outcome outcome = init_check(wishes, complaint);
+  if (outcome == OUTCOME_OK) outcome = check_new(folder, complaint);
   for (uint32_t i = 0; outcome == OUTCOME_OK && i < wishes->authority_count; i++)
     outcome = make_keys(folder, wishes->authorities[i].name, random, &rings[i], complaint);
   if (outcome == OUTCOME_OK) {
-    struct network_file wished = {.serial = 0};
-    describe(&wished, wishes, rings, now, random);
+    struct network_file wished;
+    describe(&wished, wishes, now);
+    put_keys(&wished, rings, random);
     outcome = write_file(folder, &wished, rings, ret, complaint);
   }
   for (uint32_t i = 0; i < wishes->authority_count; i++) key_ring_close(&rings[i]);

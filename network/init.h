@@ -30,8 +30,10 @@ bool init_read_authority(const char *text, size_t len, struct network_authority 
 /* Moves them to the addresses of a list, each keeping its port. */
 enum outcome init_place_authorities(struct init_wishes *, const struct node_addresses *, struct complaint *);
 
-/* Makes FOLDER/NAME/ with keys for each authority, and FOLDER/network. BAD_SETTING: there is a network already, or a wish
- * can't be written into a network file. The file as everyone will read it is returned. */
+/* BAD_SETTING: no network file can be made of this. Nothing is made. */
+enum outcome init_check(const struct init_wishes *, struct complaint *);
+/* Makes FOLDER/NAME/ with keys for each authority, and FOLDER/network. BAD_SETTING: there is a network already, or as
+ * init_check. The file as everyone will read it is returned. */
 enum outcome init_network(const struct folder *, const struct init_wishes *, struct date now, struct random_stream *,
                           struct network_file *ret, struct complaint *);
 /* Reads FOLDER/network, or NOT_FOUND. */

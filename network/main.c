@@ -42,10 +42,24 @@ static enum outcome read_authorities(const char *text, struct init_wishes *ret, 
   return OUTCOME_OK;
 }
 
+/* What would be passed over in silence is refused: who says it expects something of it. */
+static enum outcome refuse_unheeded(const struct argument_value *values, struct complaint *complaint) {
+  static const enum init_option UNHEEDED[] = {INIT_AUTHORITIES, INIT_PORT_BASE, INIT_ADDRESSES};
+  for (size_t i = 0; i < sizeof UNHEEDED / sizeof UNHEEDED[0]; i++) {
+    if (!values[UNHEEDED[i]].is_given) continue;
+    complain(complaint, "--%s means nothing beside --authority, which says how many there are and where: leave one of the two out.", INIT_TABLE[UNHEEDED[i]].name);
+    return OUTCOME_BAD_SETTING;
+  }
+  return OUTCOME_OK;
+}
+
 static enum outcome read_wishes(const struct argument_value *values, struct init_wishes *ret, struct complaint *complaint) {
   struct address first = {.family = ADDRESS_IPV4, .bytes = {127, 0, 0, 1}, .port = (uint16_t)values[INIT_PORT_BASE].number};
   *ret = (struct init_wishes){.name = values[INIT_NAME].text, .is_production = values[INIT_PRODUCTION].is_given};
-  if (values[INIT_AUTHORITY].is_given) return read_authorities(values[INIT_AUTHORITY].text, ret, complaint);
+  if (values[INIT_AUTHORITY].is_given) {
+    enum outcome heeded = refuse_unheeded(values, complaint);
+    return heeded == OUTCOME_OK ? read_authorities(values[INIT_AUTHORITY].text, ret, complaint) : heeded;
+  }
   init_wish_authorities(ret, (uint32_t)values[INIT_AUTHORITIES].number, &first);
   if (!values[INIT_ADDRESSES].is_given) return OUTCOME_OK;
   struct node_addresses *addresses = malloc(sizeof *addresses);
@@ -84,6 +98,7 @@ static enum outcome run_init(int argc, char **argv, struct complaint *complaint)
   struct init_wishes wishes;
   enum outcome outcome = command_line_parse(&ARGUMENTS, argc, argv, values, complaint);
   if (outcome == OUTCOME_OK) outcome = read_wishes(values, &wishes, complaint);
+  if (outcome == OUTCOME_OK) outcome = init_check(&wishes, complaint);
   return outcome == OUTCOME_OK ? init_in(values[INIT_DIR].text, &wishes, complaint) : outcome;
 }
 
