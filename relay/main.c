@@ -32,11 +32,16 @@ static const struct arguments ARGUMENTS = {"tunic-relay", "a relay of an onion n
 
 /* Rules between commas. */
 static enum outcome read_policy(const char *text, struct exit_policy *ret, struct complaint *complaint) {
-  for (const char *at = text; at != NULL && *at != 0;) {
+  for (const char *at = text; at != NULL;) {
     at += strspn(at, " ");
     size_t len = strcspn(at, ",");
     const char *next = at[len] == ',' ? at + len + 1 : NULL;
     while (len > 0 && at[len - 1] == ' ') len--;
+    if (len == 0) {
+      complain(complaint, "--exit-policy has %s. `accept *:80, accept *:443` makes an exit for the web; without the option the relay is no exit.",
+               ret->rule_count == 0 ? "no rule" : "an empty rule");
+      return OUTCOME_BAD_SETTING;
+    }
     if (!exit_policy_add_rule(ret, at, len)) {
       complain(complaint, "--exit-policy: `%.*s` is no rule, or one too many. Rules are such as `accept *:443`, `reject 192.0.2.0/24:*`, "
                           "`accept private:*`.", (int)(len < 80 ? len : 80), at);
@@ -111,6 +116,10 @@ static enum outcome run(int argc, char **argv, struct complaint *complaint) {
   struct relay_settings settings;
   enum outcome outcome = command_line_parse(&ARGUMENTS, argc, argv, values, complaint);
   if (outcome != OUTCOME_OK) return outcome;
+  if (values[DAYS].is_given && !values[NEW_KEY].is_given) {
+    complain(complaint, "--days means nothing without --new-signing-key: a relay that has its identity makes certificates by itself.");
+    return OUTCOME_BAD_SETTING;
+  }
   if (values[DESCRIPTOR].is_given) return relay_show_descriptor(values[DATA].text, complaint);
   if (values[NEW_KEY].is_given && values[NETWORK].is_given)
     return relay_make_signing_key(values[NETWORK].text, values[DATA].text, (uint32_t)values[DAYS].number, complaint);

@@ -409,8 +409,13 @@ def init_never_overwrites():
         assert code == 66 and "never overwritten" in said, (code, said)
         with open(os.path.join(folder, "network")) as opened:
             assert opened.read() == text
-        code, said = run("tunic-network", "init", os.path.join(folder, "other"), "--authority", "a/b=192.0.2.1:443")
-        assert code == 66, (code, said)
+        other = os.path.join(folder, "other")
+        for wrong in (("--authority", "a/b=192.0.2.1:443"), ("--authority", "a=192.0.2.1:443,a=192.0.2.1:444"), ("--name", "two words")):
+            code, said = run("tunic-network", "init", other, *wrong)
+            assert code == 66 and not os.path.exists(other), (code, said)
+        for option, value in (("--authorities", 7), ("--port-base", 9000), ("--addresses", "/nonexistent")):
+            code, said = run("tunic-network", "init", other, "--authority", "a=192.0.2.1:443", option, value)
+            assert code == 66 and option in said and not os.path.exists(other), (code, said)
     finally:
         shutil.rmtree(folder)
 
@@ -468,6 +473,9 @@ def wishes_that_cannot_be_are_refused_before_anything_starts():
             assert code == 66 and option in said and "last words" not in said, (code, said)
         code, said = run("tunic-network", "init", os.path.join(folder, "long"), "--name", "x" * 64)
         assert code == 66 and "63" in said and not os.path.exists(os.path.join(folder, "long", "network")), (code, said)
+        for option, value in (("--days", 5), ("--exit-policy", ""), ("--exit-policy", "accept *:80,"), ("--exit-policy", " ")):
+            code, said = run("tunic-relay", "--network", network, "--data", os.path.join(folder, "r"), "--address", "127.0.0.1", "--port", 9001, option, value, timeout=20)
+            assert code == 66 and option in said and not os.path.exists(os.path.join(folder, "r")), (code, said)
         code, said = run("tunic-relay", "--network", network, "--data", os.path.join(net, "a1"), "--address", "127.0.0.1", "--port", 9001, timeout=20)
         assert code == 66 and "authority a1" in said, (code, said)
         code, said = run("tunic", "run", "--network", net, "--data", os.path.join(folder, "c"), timeout=20)
