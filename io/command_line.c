@@ -53,7 +53,7 @@ static void show_commands(const char *program, const struct command_line_command
 }
 
 int command_line_run(const char *program, const struct command_line_command *commands, size_t count, int argc, char **argv) {
-  struct complaint complaint = {""};
+  struct complaint complaint = {.text = ""};
   if (command_line_shows_version(argc, argv, program)) return 0;
   if (argc >= 2 && strcmp(argv[1], "--help") == 0) {
     show_commands(program, commands, count);
@@ -71,6 +71,6 @@ int command_line_report(const char *program, enum outcome outcome, const struct 
   if (code == 0) return 0;
   fflush(stdout);
   fprintf(stderr, "%s: %s (%s)\n", program, complaint->text[0] != 0 ? complaint->text : outcome_text(outcome), outcome_name(outcome));
-  fprintf(stderr, "%*s  %s\n", (int)strlen(program), "", outcome_advice(outcome));
+  fprintf(stderr, "%*s  %s\n", (int)strlen(program), "", complaint->advice[0] != 0 ? complaint->advice : outcome_advice(outcome));
   return code;
 }

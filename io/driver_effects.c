@@ -36,7 +36,7 @@ static void note_written(struct driver *driver, const struct effect *effect, enu
 
 static void write_file(struct driver *driver, struct effect *effect) {
   struct event event = {.kind = EVENT_WRITTEN, .id = effect->id, .outcome = OUTCOME_FILE_FAILED};
-  struct complaint complaint = {""};
+  struct complaint complaint = {.text = ""};
   if (driver->config.folder != NULL)
     event.outcome = folder_write(driver->config.folder, effect->name, document_bytes(effect->document),
                                  document_len(effect->document), effect->secret, &complaint);

@@ -37,6 +37,16 @@ struct up_run {
 
 /* ---- before anything is started ---- */
 
+/* Waiting for what can't come would only end in three minutes. */
+static enum outcome check_shape(const struct up_wishes *wishes, struct complaint *complaint) {
+  enum { PATH_RELAYS = 3 };
+  bool has_paths = wishes->exits > 0 && wishes->relays + wishes->exits >= PATH_RELAYS;
+  if (has_paths || wishes->clients == 0 || wishes->no_wait) return OUTCOME_OK;
+  complain(complaint, "With --relays %u --exits %u no client can ever have a path: it takes three relays, and the last is an exit.", wishes->relays, wishes->exits);
+  advise(complaint, "Ask for more (--relays 3 --exits 1), or for no clients (--clients 0); where relays of other machines are to join, --no-wait.");
+  return OUTCOME_BAD_SETTING;
+}
+
 static enum outcome check_nothing_runs(struct up_run *run) {
   struct process_list *before = malloc(sizeof *before);
   if (before == NULL) return OUTCOME_NO_MEMORY;
@@ -261,7 +271,8 @@ enum outcome up_network(const struct up_wishes *wishes, int interrupt, struct co
   run->wishes = wishes;
   run->interrupt = interrupt;
   run->complaint = complaint;
-  enum outcome outcome = folder_open(wishes->folder, &folder, complaint);
+  enum outcome outcome = check_shape(wishes, complaint);
+  if (outcome == OUTCOME_OK) outcome = folder_open(wishes->folder, &folder, complaint);
   run->folder = folder;
   if (outcome == OUTCOME_OK) outcome = folder_lock(folder, complaint);
   if (outcome == OUTCOME_OK) outcome = run_all(run);

@@ -128,7 +128,7 @@ static enum outcome run(int argc, char **argv, struct complaint *complaint) {
 }
 
 int main(int argc, char **argv) {
-  struct complaint complaint = {""};
+  struct complaint complaint = {.text = ""};
   if (command_line_shows_version(argc, argv, ARGUMENTS.program)) return 0;
   enum outcome outcome = run(argc, argv, &complaint);
   return command_line_report(ARGUMENTS.program, outcome, &complaint);

@@ -374,16 +374,42 @@ def four_authorities_come_up_and_a_killed_up_leaves_all_to_down():
         net.clear()
 
 
-def an_interrupted_up_stops_what_it_started():
-    net = Lab(authorities=1, relays=1, exits=1)  # too few for a path: it would wait for long
-    up = subprocess.Popen([program("tunic-network"), "up", net.folder, "--authorities", "1", "--relays", "1", "--exits", "1",
-                           "--port-base", str(net.base), "--socks", f"127.0.0.1:{net.socks}"],
-                          stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+def a_shape_without_a_path_is_refused_at_once_unless_nobody_waits_for_one():
+    for relays, exits in ((1, 1), (0, 2), (3, 0)):
+        net = Lab(authorities=1, relays=relays, exits=exits)
+        try:
+            code, said = net.up()
+            assert code == 66 and f"--relays {relays} --exits {exits}" in said and "--clients 0" in said and not os.listdir(net.folder), (code, said)
+        finally:
+            net.clear()
+    net = Lab(authorities=1, relays=1, exits=1)
     try:
-        wait_until(lambda: len(net.pids()) == 4, 10, "four processes")
-        started = net.pids()
+        assert net.up("--no-wait")[0] == 0
         code, said = run("tunic-network", "wait", net.folder, "--timeout", 2)
         assert code == 56 and "not-enough-relays" in said, (code, said)
+    finally:
+        net.clear()
+    net = Lab(authorities=1, relays=0, exits=0, clients=0)
+    try:
+        code, said = net.up()
+        assert code == 0 and list(net.pids()) == ["a1"], (code, said)
+    finally:
+        net.clear()
+
+
+def an_interrupted_up_stops_what_it_started():
+    net = Lab(authorities=1, relays=2, exits=1)
+    prefix = os.path.join(net.folder, "prefix")
+    with open(prefix, "w") as script:  # an authority that never comes: it would wait for long
+        script.write('#!/bin/sh\n[ "$1" != a1 ] || exec sleep 60\nshift\nexec "$@"\n')
+    os.chmod(prefix, 0o700)
+    up = subprocess.Popen([program("tunic-network"), "up", net.folder, "--authorities", "1", "--relays", "2", "--exits", "1",
+                           "--port-base", str(net.base), "--socks", f"127.0.0.1:{net.socks}", "--exec", f"{prefix} {{name}}"],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    try:
+        wait_until(lambda: len(net.pids()) == 5, 10, "five processes")
+        started = net.pids()
+        wait_until(lambda: "role" in net.status("c1"), 10, "the client answers")
         up.terminate()
         said = up.communicate(timeout=10)[1].decode()
         assert up.returncode == 40 and "interrupted" in said and "can't be read" not in said, (up.returncode, said)
@@ -485,7 +511,8 @@ def wishes_that_cannot_be_are_refused_before_anything_starts():
         shutil.rmtree(folder)
 
 
-ALONE = (every_program_explains_itself, wishes_that_cannot_be_are_refused_before_anything_starts, places_where_a_relay_cannot_be_are_named, init_never_overwrites, an_interrupted_up_stops_what_it_started,
+ALONE = (every_program_explains_itself, wishes_that_cannot_be_are_refused_before_anything_starts, places_where_a_relay_cannot_be_are_named, init_never_overwrites,
+         a_shape_without_a_path_is_refused_at_once_unless_nobody_waits_for_one, an_interrupted_up_stops_what_it_started,
          four_authorities_come_up_and_a_killed_up_leaves_all_to_down)
 
 

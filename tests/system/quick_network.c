@@ -31,7 +31,7 @@ static size_t sign(const struct network_file *file, const char *path, char *text
 
 int main(int argc, char **argv) {
   static char text[LIMIT_NETWORK_FILE_BYTES];
-  struct complaint complaint = {""};
+  struct complaint complaint = {.text = ""};
   struct network_file file;
   struct folder *folder;
   char path[4096];

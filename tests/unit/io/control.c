@@ -182,7 +182,7 @@ Test(control, stop_is_acknowledged) {
 Test(control, what_can_not_be_cleared_away_is_the_cause_that_is_named) {
   struct folder *folder;
   struct control_socket *control;
-  struct complaint complaint = {""};
+  struct complaint complaint = {.text = ""};
   struct control_host host = {0};
   char path[64], obstacle[96];
   struct loop *loop = loop_new();

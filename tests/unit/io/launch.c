@@ -9,7 +9,7 @@
 /* A proof is there, is not, or can't be looked at: only the first is an alarm. */
 Test(launch, only_a_proof_that_is_there_is_a_split) {
   struct launch launch = {0};
-  struct complaint complaint = {""};
+  struct complaint complaint = {.text = ""};
   char path[64];
   temporary_folder(path);
   cr_assert_eq(folder_open(path, &launch.folder, NULL), OUTCOME_OK);

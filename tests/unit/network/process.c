@@ -166,7 +166,7 @@ Test(process, the_last_words_name_the_cause) {
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     struct place place = place_new();
-    struct complaint complaint = {""};
+    struct complaint complaint = {.text = ""};
     enum outcome outcome = OUTCOME_OK;
     start(&place, cases[i].script);
     for (int tries = 0; tries < 500 && outcome == OUTCOME_OK; tries++) {
