@@ -17,6 +17,30 @@ enum { ANSWER_MAX_BYTES = 256 * 1024, CONNECT_WAIT_S = 5, LOOK_EVERY_MS = 50 };
 
 struct control_client { int fd; size_t len; char in[ANSWER_MAX_BYTES]; };
 
+static bool holds(int folder, const char *name) {
+  return faccessat(folder, name, F_OK, 0) == 0;
+}
+
+/* What `tunic-network` makes, and no node: that would have a consensus or keys by the time it has a network file. */
+static bool is_of_network(int folder) {
+  return holds(folder, "pids") || (holds(folder, "network") && !holds(folder, "consensus") && !holds(folder, "secret-link"));
+}
+
+/* Why nobody answers, from `error`. */
+static enum outcome complain_silent(const char *folder, bool is_network, int error, struct complaint *complaint) {
+  if (error == EAGAIN) {
+    complain(complaint, "The node in %s is being asked by too many at once, or hangs.", folder);
+    return OUTCOME_TOO_BUSY;
+  }
+  if (is_network) {
+    complain(complaint, "%s is the folder of a whole network, not of a node.", folder);
+    advise(complaint, "All of its nodes: tunic-network status %s; one of them: --data %s/NAME", folder, folder);
+    return OUTCOME_BAD_SETTING;
+  }
+  complain(complaint, "No node answers in %s: %s.", folder, strerror(error));
+  return error == EACCES || error == EPERM ? OUTCOME_FILE_FAILED : OUTCOME_NOT_RUNNING;
+}
+
 enum outcome control_client_open(const char *folder, struct control_client **ret, struct complaint *complaint) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   struct control_client *client = malloc(sizeof *client);
@@ -30,15 +54,11 @@ enum outcome control_client_open(const char *folder, struct control_client **ret
   snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/control", place);
   bool is_open = client->fd >= 0 && place >= 0 && connect(client->fd, (struct sockaddr *)&address, sizeof address) == 0;
   int error = errno;
+  bool is_network = !is_open && place >= 0 && is_of_network(place);
   if (place >= 0) close(place);
   if (is_open) return OUTCOME_OK;
   control_client_close(client);
-  if (error == EAGAIN) {
-    complain(complaint, "The node in %s is being asked by too many at once, or hangs.", folder);
-    return OUTCOME_TOO_BUSY;
-  }
-  complain(complaint, "No node answers in %s: %s.", folder, strerror(error));
-  return error == EACCES || error == EPERM ? OUTCOME_FILE_FAILED : OUTCOME_NOT_RUNNING;
+  return complain_silent(folder, is_network, error, complaint);
 }
 
 enum outcome control_client_await(const char *folder, instant until, struct control_client **ret, struct complaint *complaint) {

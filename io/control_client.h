@@ -13,7 +13,7 @@
 
 struct control_client; /* opaque */
 
-/* NOT_RUNNING: nobody listens in this folder. Complaints may be NULL. */
+/* NOT_RUNNING: nobody listens in this folder. BAD_SETTING: it is a whole network's. Complaints may be NULL. */
 enum outcome control_client_open(const char *folder, struct control_client **ret, struct complaint *);
 /* The same, but a node that is only just being started has until then to listen. */
 enum outcome control_client_await(const char *folder, instant until, struct control_client **ret, struct complaint *);

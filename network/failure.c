@@ -31,7 +31,7 @@ static void read_last_words(const char *path, char ret_words[WORDS_BYTES + 1]) {
 }
 
 /* Its outcome's name, which stands behind our own words too, is cut off. */
-static void complain_ended(const struct process *process, int code, const char *folder, struct complaint *complaint) {
+static void complain_ended(const struct process *process, int code, const char *folder, const char *exec_prefix, struct complaint *complaint) {
   char path[PATH_BYTES], words[WORDS_BYTES + 1], name[OUTCOME_BYTES];
   snprintf(path, sizeof path, "%s/%s/%s", folder, process->name, PROCESS_LOG_FILE);
   read_last_words(path, words);
@@ -39,15 +39,17 @@ static void complain_ended(const struct process *process, int code, const char *
   size_t len = strlen(words);
   if (len > (size_t)name_len && strcmp(words + len - name_len, name) == 0) words[len - name_len] = 0;
   if (words[0] != 0) complain(complaint, "%s ended with %d. Its last words in %s: %s", process->name, code, path, words);
+  else if (exec_prefix != NULL) complain(complaint, "%s ended with %d, and nothing is in %s: --exec \"%s\" did not start it.", process->name, code, path, exec_prefix);
   else complain(complaint, "%s ended with %d, and nothing is in %s: is the disk full?", process->name, code, path);
+  if (exec_prefix != NULL) advise(complaint, "Try what --exec says by hand, with {name} as %s and a command behind it.", process->name);
 }
 
-enum outcome failure_find_ended(struct process_list *list, const char *folder, struct complaint *complaint) {
+enum outcome failure_find_ended(struct process_list *list, const char *folder, const char *exec_prefix, struct complaint *complaint) {
   for (uint32_t i = 0; i < list->count; i++) {
     struct process *process = &list->list[i];
     int code;
     if (process_is_running(process) || !process_take_exit(process, &code)) continue;
-    complain_ended(process, code, folder, complaint);
+    complain_ended(process, code, folder, exec_prefix, complaint);
     return outcome_of_exit(code);
   }
   return OUTCOME_OK;

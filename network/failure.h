@@ -7,7 +7,8 @@
 
 #include "network/process.h"
 
-/* OK: all of them run. Else the outcome with which the first that ended did, and who it was. */
-enum outcome failure_find_ended(struct process_list *, const char *folder, struct complaint *);
+/* OK: all of them run. Else the outcome with which the first that ended did, and who it was. exec_prefix: what they were started
+ * behind, which may be what failed; NULL: nothing. */
+enum outcome failure_find_ended(struct process_list *, const char *folder, const char *exec_prefix, struct complaint *);
 
 #endif

@@ -123,6 +123,11 @@ static enum outcome prepare(struct up_run *run) {
 
 /* ---- starting ---- */
 
+static void advise_on_program(const struct up_run *run) {
+  if (run->wishes->exec_prefix != NULL) advise(run->complaint, "Correct --exec: its first word is a program, which is looked for in PATH unless it has a slash.");
+  else advise(run->complaint, "tunic, tunic-relay and tunic-directory stand in one folder with tunic-network: install all four.");
+}
+
 static enum outcome start_nodes(struct up_run *run) {
   char programs[PATH_BYTES], path[PATH_BYTES];
   enum outcome outcome = OUTCOME_OK;
@@ -136,7 +141,9 @@ static enum outcome start_nodes(struct up_run *run) {
     if (outcome != OUTCOME_OK) break;
     folder_close(own);
     outcome = command_make(run->wishes, &run->network, node, programs, &run->command, run->complaint);
-    if (outcome == OUTCOME_OK) outcome = process_start(run->wishes->folder, node->name, run->command.argv, &run->processes, run->complaint);
+    if (outcome != OUTCOME_OK) break;
+    outcome = process_start(run->wishes->folder, node->name, run->command.argv, &run->processes, run->complaint);
+    if (outcome == OUTCOME_NOT_FOUND || outcome == OUTCOME_SYSTEM_FAILED) advise_on_program(run);
   }
   return outcome;
 }
@@ -189,7 +196,7 @@ static enum outcome wait_for_stage(struct up_run *run, const struct stage *stage
       return OUTCOME_OK;
     }
     progress_show(&run->progress, "%s: %u of %u (%s: %s)", stage->text, ready, of, name, waits.answers ? waits.stage_text : "starting");
-    enum outcome outcome = failure_find_ended(&run->processes, run->wishes->folder, run->complaint);
+    enum outcome outcome = failure_find_ended(&run->processes, run->wishes->folder, run->wishes->exec_prefix, run->complaint);
     if (outcome != OUTCOME_OK) return outcome;
     if (loop_now() >= until) return complain_late(run);
     interrupt_wait(run->interrupt, -1, false, LOOK_EVERY_MS);
@@ -245,6 +252,11 @@ static void stop_what_was_started(struct up_run *run) {
   fprintf(stderr, "Stopped what was started; the logs are in %s.\n", run->wishes->folder);
 }
 
+static void complain_interrupted(const struct up_run *run) {
+  complain(run->complaint, "It was interrupted, and the %u processes that it had started were stopped. Keys and logs are in %s.", run->processes.count, run->wishes->folder);
+  advise(run->complaint, "To start again, with the same options: tunic-network up %s", run->wishes->folder);
+}
+
 static enum outcome run_all(struct up_run *run) {
   uint8_t seed[RANDOM_SEED_BYTES];
   enum outcome outcome = entropy_seed(seed);
@@ -258,7 +270,7 @@ static enum outcome run_all(struct up_run *run) {
   if (outcome == OUTCOME_OK) progress_done(&run->progress, "started %u processes", run->processes.count);
   if (outcome == OUTCOME_OK && !run->wishes->no_wait) outcome = wait_for_traffic(run);
   progress_stop(&run->progress);
-  if (outcome == OUTCOME_SHUTTING_DOWN) complain(run->complaint, "It was interrupted. To start it again: tunic-network up %s", run->wishes->folder);
+  if (outcome == OUTCOME_SHUTTING_DOWN) complain_interrupted(run);
   if (outcome == OUTCOME_OK) tell_how_to_go_on(run);
   else stop_what_was_started(run);
   return outcome;

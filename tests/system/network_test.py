@@ -341,6 +341,8 @@ def down_stops_what_up_started_and_nothing_else(net):
             other.kill()
     assert not os.path.exists(os.path.join(net.folder, "pids"))
     assert net.down()[0] == 72
+    code, said = run("tunic", "status", "--data", net.folder)
+    assert code == 66 and f"tunic-network status {net.folder}" in said, (code, said)
     for process in net.restarted:  # these are the test's own
         assert process.poll() is None, "down stopped what up did not start"
 
@@ -413,6 +415,7 @@ def an_interrupted_up_stops_what_it_started():
         up.terminate()
         said = up.communicate(timeout=10)[1].decode()
         assert up.returncode == 40 and "interrupted" in said and "can't be read" not in said, (up.returncode, said)
+        assert "5 processes" in said and f"tunic-network up {net.folder}" in said and "come back" not in said, said
         assert not any(is_running(pid) for pid in started.values())
     finally:
         up.kill()
@@ -507,6 +510,12 @@ def wishes_that_cannot_be_are_refused_before_anything_starts():
         code, said = run("tunic", "run", "--network", net, "--data", os.path.join(folder, "c"), timeout=20)
         assert code == 67 and "directory" in said, (code, said)
         assert not os.path.exists(os.path.join(net, "pids"))
+        for command in ("status", "wait"):
+            code, said = run("tunic", command, "--data", net)
+            assert code == 66 and f"tunic-network status {net}" in said, (code, said)
+        for prefix, expected, words in (("/nonexistent/program", 64, "/nonexistent/program"), (network, 70, "Permission denied"), ("false", 70, "did not start it")):
+            code, said = run("tunic-network", "up", net, "--port-base", lab.free_ports(12), "--socks", f"127.0.0.1:{lab.free_ports(1)}", "--exec", prefix)
+            assert code == expected and words in said and "--exec" in said and "disk" not in said, (code, said)
     finally:
         shutil.rmtree(folder)
 

@@ -160,9 +160,10 @@ Test(process, how_it_ended_is_told_once) {
 
 /* How `up` explains a node that ended: by the line that names the cause, not by the advice under it. */
 Test(process, the_last_words_name_the_cause) {
-  struct { const char *script, *words; } cases[] = {
-      {"echo first; echo 'tunic: the cause (bad-setting)'; echo '       the advice'; exit 66", ": tunic: the cause"},
-      {"exit 66", "is the disk full?"},
+  struct { const char *script, *prefix, *words; } cases[] = {
+      {"echo first; echo 'tunic: the cause (bad-setting)'; echo '       the advice'; exit 66", NULL, ": tunic: the cause"},
+      {"exit 66", NULL, "is the disk full?"},
+      {"exit 66", "nice -n 5", "--exec \"nice -n 5\" did not start it."},
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     struct place place = place_new();
@@ -171,7 +172,7 @@ Test(process, the_last_words_name_the_cause) {
     start(&place, cases[i].script);
     for (int tries = 0; tries < 500 && outcome == OUTCOME_OK; tries++) {
       usleep(10000);
-      outcome = failure_find_ended(place.list, place.path, &complaint);
+      outcome = failure_find_ended(place.list, place.path, cases[i].prefix, &complaint);
     }
     cr_assert(outcome == OUTCOME_BAD_SETTING);
     const char *found = strstr(complaint.text, cases[i].words);
