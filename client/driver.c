@@ -12,7 +12,7 @@
 
 enum { MEGABYTE = 1024 * 1024 };
 
-static const char STATE_FILE[] = "state";
+static const char STATE_FILE[] = LAUNCH_CLIENT_FILE;
 static const char CONSENSUS_FILE[] = "consensus";
 
 struct program_of_client {
@@ -92,6 +92,7 @@ static void warn_if_open(const struct program_of_client *program) {
 static enum outcome run(struct program_of_client *program, struct complaint *complaint) {
   const struct client_settings *settings = program->settings;
   enum outcome outcome = launch_begin("tunic", settings->data_path, settings->log_level, &program->launch, complaint);
+  if (outcome == OUTCOME_OK) outcome = launch_check_folder(&program->launch, LAUNCH_SERVER_FILE, "a relay or an authority", complaint);
   if (outcome == OUTCOME_OK) outcome = read_networks(program, complaint);
   if (outcome == OUTCOME_OK) outcome = read_state(program, complaint);
   if (outcome == OUTCOME_OK) outcome = make_machine(program);

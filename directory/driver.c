@@ -156,6 +156,7 @@ static enum outcome make_machine(struct program_of_authority *program, struct co
 static enum outcome run(struct program_of_authority *program, struct complaint *complaint) {
   const struct authority_settings *settings = program->settings;
   enum outcome outcome = launch_begin("tunic-directory", settings->data_path, settings->log_level, &program->launch, complaint);
+  if (outcome == OUTCOME_OK) outcome = launch_check_folder(&program->launch, LAUNCH_CLIENT_FILE, "a client", complaint);
   if (outcome == OUTCOME_OK) outcome = read_networks(program, complaint);
   if (outcome == OUTCOME_OK) outcome = read_keys(program, complaint);
   if (outcome == OUTCOME_OK) outcome = find_place(program, complaint);

@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "io/launch.h"
 #include "io/loop.h"
 
 enum { ANSWER_MAX_BYTES = 256 * 1024, CONNECT_WAIT_S = 5, LOOK_EVERY_MS = 50 };
@@ -21,9 +22,9 @@ static bool holds(int folder, const char *name) {
   return faccessat(folder, name, F_OK, 0) == 0;
 }
 
-/* What `tunic-network` makes, and no node: that would have a consensus or keys by the time it has a network file. */
+/* What `tunic-network` makes, and no node: that would have its guards or its keys by the time it has a network file. */
 static bool is_of_network(int folder) {
-  return holds(folder, "pids") || (holds(folder, "network") && !holds(folder, "consensus") && !holds(folder, "secret-link"));
+  return holds(folder, "pids") || (holds(folder, "network") && !holds(folder, LAUNCH_CLIENT_FILE) && !holds(folder, LAUNCH_SERVER_FILE));
 }
 
 /* Why nobody answers, from `error`. */

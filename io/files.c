@@ -218,6 +218,10 @@ enum outcome folder_write(const struct folder *folder, const char *name, const v
   return OUTCOME_FILE_FAILED;
 }
 
+bool folder_has(const struct folder *folder, const char *name) {
+  return faccessat(folder->fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 enum outcome folder_remove(const struct folder *folder, const char *name, struct complaint *complaint) {
   if (!name_is_valid(name)) return OUTCOME_BAD_SETTING;
   if (unlinkat(folder->fd, name, 0) == 0) return OUTCOME_OK;

@@ -34,6 +34,8 @@ enum outcome folder_read(const struct folder *, const char *name, size_t most, s
 enum outcome folder_read_secret(const struct folder *, const char *name, uint8_t *ret_bytes, size_t len, struct complaint *);
 /* [MACH-7] Mode 0600 for a secret, else 0644. When it returns OK the new file outlives a power cut. */
 enum outcome folder_write(const struct folder *, const char *name, const void *bytes, size_t len, bool secret, struct complaint *);
+/* Whether there is something of this name. */
+bool folder_has(const struct folder *, const char *name);
 /* NOT_FOUND if there is none. */
 enum outcome folder_remove(const struct folder *, const char *name, struct complaint *);
 

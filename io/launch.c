@@ -50,6 +50,13 @@ enum outcome launch_check_split(const struct launch *launch, const char *file, s
   return OUTCOME_DIRECTORY_SPLIT;
 }
 
+enum outcome launch_check_folder(const struct launch *launch, const char *file, const char *whose, struct complaint *complaint) {
+  if (!folder_has(launch->folder, file)) return OUTCOME_OK;
+  complain(complaint, "%s is the folder of %s: it holds the file %s.", folder_path(launch->folder), whose, file);
+  advise(complaint, "Every node has a folder of its own: give another with --data.");
+  return OUTCOME_BAD_SETTING;
+}
+
 struct wall_clock launch_clock(void) {
   return loop_wall_clock(loop_now());
 }

@@ -30,6 +30,11 @@ void launch_end(struct launch *); /* zeroed memory is allowed */
 
 /* [NET-14] DIRECTORY_SPLIT if the folder holds this file, which a machine wrote there: a person decides before it starts again. */
 enum outcome launch_check_split(const struct launch *, const char *file, struct complaint *);
+/* What tells whose folder it is: only a client has the one, every relay and authority the other. */
+#define LAUNCH_CLIENT_FILE "state"
+#define LAUNCH_SERVER_FILE "secret-link"
+/* BAD_SETTING if the folder holds this file, which only others have. */
+enum outcome launch_check_folder(const struct launch *, const char *file, const char *whose, struct complaint *);
 /* The wall clock as it is now, and its date. */
 struct wall_clock launch_clock(void);
 struct date launch_date(void);

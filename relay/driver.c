@@ -257,6 +257,7 @@ static enum outcome make_machines(struct relay *relay) {
 static enum outcome run(struct relay *relay, struct complaint *complaint) {
   const struct relay_settings *settings = relay->settings;
   enum outcome outcome = launch_begin("tunic-relay", settings->data_path, settings->log_level, &relay->launch, complaint);
+  if (outcome == OUTCOME_OK) outcome = launch_check_folder(&relay->launch, LAUNCH_CLIENT_FILE, "a client", complaint);
   if (outcome == OUTCOME_OK) outcome = read_networks(relay, complaint);
   if (outcome == OUTCOME_OK) outcome = check_place(relay, complaint);
   if (outcome == OUTCOME_OK) outcome = read_keys(relay, complaint);

@@ -264,6 +264,23 @@ def two_processes_never_share_a_folder(net):
     assert code == 71 and str(net.pids()["c1"]) in said, (code, said)
 
 
+def a_folder_is_one_kind_of_node_s(net):
+    network = ("--network", os.path.join(net.folder, "network"))
+    for name in ("c1", "r1", "a1"):
+        copy = os.path.join(tempfile.mkdtemp(prefix="tunic-test-"), name)
+        try:
+            shutil.copytree(os.path.join(net.folder, name), copy, ignore=lambda folder, names: {"control"})
+            before = sorted(os.listdir(copy))
+            if name == "c1":
+                code, said = run("tunic-relay", *network, "--data", copy, "--address", "127.0.0.1", "--port", lab.free_ports(1), timeout=20)
+            else:
+                code, said = run("tunic", "run", *network, "--data", copy, "--socks", f"127.0.0.1:{lab.free_ports(1)}", timeout=20)
+            assert code == 66 and "is the folder of a" in said and "--data" in said, (code, said)
+            assert sorted(os.listdir(copy)) == before
+        finally:
+            shutil.rmtree(os.path.dirname(copy))
+
+
 def garbage_at_every_port_disturbs_nobody(net):
     before = net.pids()
     garbage = [b"", b"\0", b"\xff" * 65536, b"GET / HTTP/1.1\r\n\r\n", pattern(100000, 7), b"\5\xff", b"\5\1\0\5\1\0\3\xff",
@@ -350,7 +367,7 @@ def down_stops_what_up_started_and_nothing_else(net):
 ON_ONE_NETWORK = (
     bytes_come_down_as_they_are, bytes_go_up_as_they_are_and_a_half_close_is_one, many_streams_at_once_do_not_mix,
     a_name_is_looked_up_at_the_exit, failures_have_their_replies, status_tells_role_readiness_and_path, metrics_are_what_prometheus_reads,
-    a_node_that_is_just_starting_is_waited_for, up_twice_leaves_the_first_alone, a_taken_port_is_named_and_nothing_is_left, two_processes_never_share_a_folder,
+    a_node_that_is_just_starting_is_waited_for, up_twice_leaves_the_first_alone, a_taken_port_is_named_and_nothing_is_left, two_processes_never_share_a_folder, a_folder_is_one_kind_of_node_s,
     garbage_at_every_port_disturbs_nobody, relays_keep_up_with_the_directory, a_terminal_that_goes_ends_a_node_politely, killed_nodes_come_back, down_stops_what_up_started_and_nothing_else,
 )
 
