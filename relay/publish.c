@@ -34,6 +34,20 @@ static void drop_newest(struct onion_keys *keys) {
   memmove(&keys->keys[0], &keys->keys[1], keys->count * sizeof keys->keys[0]);
 }
 
+/* [HS-6] A clock that jumped to another generation is right again: clients use the key that it had before. True if there is one, which then stands in front. */
+static bool bring_back(struct keeper *keeper, uint8_t generation) {
+  struct onion_keys *keys = keeper->keys;
+  uint32_t place = 0;
+  while (place < keys->count && keys->keys[place].generation != generation) place++;
+  if (place == keys->count || place == 0) return place < keys->count;
+  struct onion_key key = keys->keys[place];
+  memmove(&keys->keys[1], &keys->keys[0], place * sizeof keys->keys[0]);
+  keys->keys[0] = key;
+  bytes_wipe(&key, sizeof key);
+  keeper->keys_sent = false;
+  return true;
+}
+
 /* A new key in front; the oldest goes. Used only after it is on disk, so that what was published survives a crash. */
 static void make_key(struct keeper *keeper, instant now, uint8_t generation) {
   struct onion_keys *keys = keeper->keys;
@@ -122,8 +136,7 @@ void publish_check(struct keeper *keeper, instant now) {
   warn_of_expiry(keeper, now);
   if (!id_is_none(keeper->keys_write) || keeper->stopping) return;
   uint8_t generation = current_generation(keeper, now);
-  bool is_new = keeper->keys->count == 0 || keeper->keys->keys[0].generation != generation;
-  if (is_new) {
+  if (!bring_back(keeper, generation)) {
     make_key(keeper, now, generation);
     return;
   }

@@ -394,6 +394,26 @@ Test(keeper, keys_rotate_when_the_generation_does_and_the_old_ones_stay_for_a_wh
   bench_free(bench);
 }
 
+/* [HS-6] */
+Test(keeper, a_clock_that_jumps_ahead_and_back_costs_no_key) {
+  struct bench *bench = bench_new(NULL, false);
+  int64_t jumps[] = {bench->file.timing.onion_rotation, -bench->file.timing.onion_rotation};
+  tell_clock(bench);
+  tell_written(bench, OUTCOME_OK);
+  struct onion_key before = bench->sent.keys[0];
+  for (int i = 0; i < 2; i++) {
+    bench->begin = date_after(bench->begin, jumps[i]);
+    tell_clock(bench);
+    if (i == 0) tell_written(bench, OUTCOME_OK);
+    cr_assert_eq(bench->sent.keys[0].generation, generation(bench));
+  }
+  cr_expect_eq(bench->key_writes, 2, "one for each generation");
+  cr_expect_arr_eq(bench->sent.keys[0].secret, before.secret, X25519_BYTES);
+  cr_expect_eq(bench->sent.count, 2);
+  cr_expect_eq(bench->descriptor_writes, 3, "it is published again");
+  bench_free(bench);
+}
+
 /* ---- who may connect ---- */
 
 static struct address ipv4(uint8_t a, uint8_t b, uint8_t c, uint8_t d) {
