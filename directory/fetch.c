@@ -126,7 +126,7 @@ void fetch_publish(struct fetch *fetch, instant now, struct document *descriptor
   document_release(fetch->descriptor);
   fetch->descriptor = descriptor;
   for (uint32_t i = 0; i < newest(fetch)->authority_count; i++)
-    fetch->publications[i] = (struct publication){.under_way = fetch->publications[i].under_way, .next = now};
+    fetch->publications[i] = (struct publication){.under_way = fetch->publications[i].under_way, .was_told = fetch->publications[i].was_told, .next = now};
 }
 
 struct consensus *fetch_consensus(const struct fetch *fetch) {
@@ -194,11 +194,24 @@ void fetch_get_ended(struct fetch *fetch, instant now, bool from_mirror, enum ou
   plan_get(fetch, now);
 }
 
+/* [OUT-6] A rare change is for everybody, its repetitions are for whoever looks for a problem. */
+static void tell_of_put(struct fetch *fetch, struct publication *publication, const char *authority, enum outcome outcome) {
+  const struct trace *trace = fetch->config.trace;
+  bool failed = outcome != OUTCOME_OK;
+  if (failed)
+    trace_write(trace, publication->was_told ? TRACE_INFO : TRACE_NOTICE, "directory", "authority %s did not take the descriptor: %s (%s)%s", authority, outcome_name(outcome),
+                outcome_advice(outcome), publication->was_told ? "" : "; it is tried again until it does");
+  else if (publication->was_told) trace_write(trace, TRACE_NOTICE, "directory", "authority %s took the descriptor at last", authority);
+  publication->was_told = failed;
+}
+
 void fetch_put_ended(struct fetch *fetch, instant now, uint32_t serial, uint32_t authority, enum outcome outcome) {
   struct publication *publication = &fetch->publications[authority];
   if (serial != newest(fetch)->serial) return; /* places are others' by now */
   publication->under_way = false;
-  if (outcome == OUTCOME_OK || outcome == OUTCOME_STALE) {
+  if (outcome == OUTCOME_STALE) outcome = OUTCOME_OK; /* it has it */
+  tell_of_put(fetch, publication, newest(fetch)->authorities[authority].name, outcome);
+  if (outcome == OUTCOME_OK) {
     publication->accepted = true;
     publication->failures = 0;
     uint64_t interval = (uint64_t)fetch_network(fetch)->timing.interval * MILLISECONDS;
@@ -207,8 +220,6 @@ void fetch_put_ended(struct fetch *fetch, instant now, uint32_t serial, uint32_t
   }
   publication->accepted = false;
   publication->next = instant_after(now, back_off(fetch, publication->failures++));
-  trace_write(fetch->config.trace, TRACE_NOTICE, "directory", "authority %s did not take the descriptor: %s (%s)",
-              newest(fetch)->authorities[authority].name, outcome_name(outcome), outcome_advice(outcome));
 }
 
 static bool is_same(const struct relay_entry *entry, const uint8_t identity[IDENTITY_BYTES]) {

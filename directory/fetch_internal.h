@@ -44,7 +44,7 @@ enum clock_verdict {
 };
 
 /* One authority that the descriptor is handed in at. */
-struct publication { bool accepted, under_way; uint32_t failures; instant next; };
+struct publication { bool accepted, under_way, was_told; uint32_t failures; instant next; }; /* was_told: that it fails */
 
 struct fetch {
   struct fetch_config config;

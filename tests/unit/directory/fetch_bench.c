@@ -115,11 +115,13 @@ void fetch_bench_set_clock(struct fetch_bench *bench, int64_t skew_ms) {
   fetch_set_clock(bench->fetch, bench->now, &clock);
 }
 
-static void count_warnings(void *context, enum trace_level level, const char *area, const char *text) {
+static void count_lines(void *context, enum trace_level level, const char *area, const char *text) {
   struct fetch_bench *bench = context;
   (void)area;
-  (void)text;
   bench->warnings += level <= TRACE_WARNING;
+  if (level != TRACE_NOTICE) return;
+  bench->notices++;
+  snprintf(bench->last_notice, sizeof bench->last_notice, "%s", text);
 }
 
 static void make_fetch(struct fetch_bench *bench, bool has_guard) {
@@ -144,7 +146,7 @@ void fetch_bench_init(struct fetch_bench *bench, const char *test) {
   id_table_init(&bench->table, sizeof(struct connection_slot), 64);
   memcpy(bench->self.network, bench->network.id, sizeof bench->self.network);
   bench->self.suites = 2;
-  bench->trace = (struct trace){.level = TRACE_WARNING, .context = bench, .sink = count_warnings};
+  bench->trace = (struct trace){.level = TRACE_NOTICE, .context = bench, .sink = count_lines};
   enum outcome outcome;
   bench->networks = network_chain_new(document_bytes(bench->network_text), document_len(bench->network_text), &outcome, NULL);
   cr_assert(bench->networks, "%s", outcome_name(outcome));
@@ -328,7 +330,7 @@ static void begin(struct fetch_bench *bench, const struct effect *effect) {
   cr_assert(connection);
   struct link *link = link_new_responder(&source->self, &bench->random);
   *connection = (struct fetch_bench_connection){.used = true, .id = effect->id, .source = source};
-  connection->trunk = trunk_new(&bench->servers, link, effect->id, 1, 0);
+  connection->trunk = trunk_new(&bench->servers, link, effect->id, 1, LIMIT_DESCRIPTOR_BYTES);
   cr_assert(connection->trunk);
   tell(bench, effect->id, EVENT_CONNECTED, OUTCOME_OK);
 }
@@ -349,6 +351,16 @@ static void hang_up(struct fetch_bench *bench, struct fetch_bench_connection *co
   tell(bench, id, EVENT_CLOSED, OUTCOME_CONNECTION_RESET);
 }
 
+/* False: it hung up. */
+static bool take(struct fetch_bench *bench, struct fetch_bench_connection *connection, const struct transfer_event *event) {
+  if (event->kind == TRANSFER_ASKED) return answer(bench, connection, event);
+  if (event->kind != TRANSFER_GIVEN) return true;
+  document_release(event->document);
+  transfers_finish(trunk_transfers(connection->trunk), event->request, OUTCOME_OK);
+  connection->source->handed_in++;
+  return true;
+}
+
 /* The source's half of a turn; false: it hung up. */
 static bool serve(struct fetch_bench *bench, struct fetch_bench_connection *connection, uint8_t *bytes, size_t len) {
   for (size_t at = 0, used = 1; used > 0; at += used) {
@@ -356,8 +368,7 @@ static bool serve(struct fetch_bench *bench, struct fetch_bench_connection *conn
     enum outcome outcome;
     struct delivery delivery;
     while (trunk_next_delivery(connection->trunk, bench->now, &delivery, &outcome))
-      if (delivery.kind == DELIVERY_TRANSFER && delivery.transfer.kind == TRANSFER_ASKED && !answer(bench, connection, &delivery.transfer))
-        return false;
+      if (delivery.kind == DELIVERY_TRANSFER && !take(bench, connection, &delivery.transfer)) return false;
     if (outcome != OUTCOME_OK) return false;
   }
   struct link *link = trunk_link(connection->trunk);

@@ -50,6 +50,7 @@ struct fetch_bench_source {
   enum file_conduct files;
   uint32_t files_given;
   uint32_t asked;      /* connections */
+  uint32_t handed_in;  /* descriptors */
   uint32_t diffs_given, wholes_given;
   int64_t clock_ms;    /* how far its clock is ahead of the true time */
   struct guarded_key *key;
@@ -79,7 +80,8 @@ struct fetch_bench {
   struct random_stream random;
   struct link_self self;
   struct trace trace;
-  uint32_t warnings;
+  uint32_t warnings, notices;
+  char last_notice[TRACE_LINE_BYTES];
   struct fetch *fetch;
   instant now;
   int64_t skew_ms; /* of the client's clock */
