@@ -77,6 +77,8 @@ struct peer {
   uint32_t wanted_count;        /* votes to ask it for */
   uint8_t wanted[LIMIT_AUTHORITIES][DIGEST_BYTES];
 };
+/* Whether enough of them are linked to decide anything; what was said of it last. */
+enum authority_quorum { QUORUM_UNTOLD, QUORUM_THERE, QUORUM_LOST };
 struct outgoing { struct list_node node; struct document *document; };
 
 /* A relay whose descriptor was taken. */
@@ -156,6 +158,7 @@ struct authority {
   struct { struct consensus *consensus; struct agreement_certificate certificate; uint32_t write; bool waits; } decided; /* being written */
   struct document *split_proof;  /* NULL: none */
   bool stopping, split, split_unsaved, running_changed, network_unsaved, looks; /* looks: agreement_is_looking */
+  enum authority_quorum quorum;
   uint32_t unwritten; /* a bit for each authority_write whose last file could not be written */
   instant again_at; /* when what failed for the disk or for want of memory is done again */
   uint64_t descriptors_taken, descriptors_refused, descriptors_too_busy, signatures_checked, documents_too_busy, document_bytes_served, connections_refused, probes_done, probes_failed, epochs_decided;

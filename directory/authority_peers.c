@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OUTBOX_MAX = 256, BACK_OFF_MAX = 6, BACK_OFF_PART = 16 };
+enum { OUTBOX_MAX = 256, BACK_OFF_MAX = 6, BACK_OFF_PART = 16, UNHEARD_FAILURES = 8 };
 
 /* [AUTH-8] Short beside the longest view: a decision must not wait for a link after messages get through again. */
 static uint64_t back_off(struct authority *authority, uint32_t failures) {
@@ -144,9 +144,34 @@ static void send_waiting(const struct authority *authority, struct peer *peer) {
   trunk_make_ready(peer->link->trunk);
 }
 
+/* With ourselves. */
+static uint32_t count_linked(const struct authority *authority) {
+  uint32_t count = 1;
+  for (uint32_t i = 0; i < authority->network->authority_count; i++) {
+    const struct authority_link *link = authority->peers[i].link;
+    count += i != authority->own && link != NULL && link->is_open;
+  }
+  return count;
+}
+
+/* [AUTH-8] Said once when nothing can be decided any more, and once when it can again. At the start all come one after the other, so that those
+ * who are missing are waited for: `waited` says that one was tried for long enough. */
+static void follow_quorum(struct authority *authority, bool waited) {
+  uint32_t all = authority->network->authority_count, linked = count_linked(authority), needed = authorities_quorum(all);
+  bool is_there = linked >= needed;
+  if (is_there && authority->quorum == QUORUM_LOST)
+    trace_write(authority->config.trace, TRACE_NOTICE, "authority", "%u of %u authorities are linked again, itself counted: decisions go on", linked, all);
+  if (is_there) authority->quorum = QUORUM_THERE;
+  if (is_there || authority->quorum == QUORUM_LOST || (authority->quorum == QUORUM_UNTOLD && !waited)) return;
+  authority->quorum = QUORUM_LOST;
+  trace_write(authority->config.trace, TRACE_WARNING, "authority", "%u of %u authorities are linked, itself counted, and %u are needed: nothing is decided until more are. Check "
+              "that the others run and that their ports can be reached", linked, all, needed);
+}
+
 void peer_opened(struct authority *authority, struct authority_link *link, instant now) {
   struct peer *peer = &authority->peers[link->member];
   peer->failures = 0;
+  follow_quorum(authority, false);
   trace_write(authority->config.trace, TRACE_INFO, "authority", "linked to authority %s",
               authority->network->authorities[link->member].name);
   /* [AUTH-9] It may know of a serial and of epochs that passed without us. */
@@ -162,7 +187,9 @@ void peer_lost(struct authority *authority, struct authority_link *link, instant
   /* What waits is old by the time the link is back: STATUS says anew what the other lacks. */
   while (peer->outbox_count > 0) drop_first(peer);
   peer->wanted_count = 0;
-  if (!authority->stopping) try_again(authority, peer, now);
+  if (authority->stopping) return;
+  try_again(authority, peer, now);
+  follow_quorum(authority, peer->failures >= UNHEARD_FAILURES);
 }
 
 static void send_to(struct authority *authority, uint32_t to, struct document *document) {
@@ -213,6 +240,7 @@ void peers_ask_network(struct authority *authority) {
 }
 
 void peers_leave(struct authority *authority, instant now) {
+  authority->quorum = QUORUM_LOST; /* on purpose: it is not said */
   uint32_t cursor = 0;
   struct id id;
   struct connection_slot *slot;
@@ -227,6 +255,7 @@ void peers_leave(struct authority *authority, instant now) {
     peer->failures = 0;
     peer->held_serial = 0;
   }
+  authority->quorum = QUORUM_UNTOLD;
 }
 
 void peer_transfer(struct authority *authority, struct authority_link *link, instant now, const struct transfer_event *event) {

@@ -44,6 +44,45 @@ static void authority_killed(struct trial *trial) {
   expect(trial, trial_run_until_epoch(trial, trial->watch.newest + 2, 60 * SECONDS), "%s does not catch up", victim->host->name);
 }
 
+/* What authorities say of their quorum. */
+static struct { uint32_t lost, back; } told;
+
+static void count_told(void *context, enum trace_level level, const char *area, const char *text) {
+  (void)context, (void)area;
+  told.lost += level == TRACE_WARNING && strstr(text, "nothing is decided until more are") != NULL;
+  told.back += level == TRACE_NOTICE && strstr(text, "decisions go on") != NULL;
+}
+
+static bool expect_told(struct trial *trial, const char *when, uint32_t lost, uint32_t back) {
+  return expect(trial, told.lost == lost && told.back == back, "%s: %u said that the quorum is lost and %u that it is back", when, told.lost, told.back);
+}
+
+/* [AUTH-8] */
+static void quorum_lost(struct trial *trial) {
+  struct network_options options = FOUR;
+  options.timing = &minutes;
+  if (!start_ready(trial, &options)) return;
+  struct sim *sim = &trial->network.sim;
+  sim->trace = (struct trace){.level = TRACE_NOTICE, .sink = count_told};
+  network_kill(trial_node(trial, "a", 4));
+  sim_run_for(sim, 2 * MINUTES);
+  expect_told(trial, "three of four are a quorum", 0, 0);
+  network_kill(trial_node(trial, "a", 3));
+  sim_run_for(sim, 5 * MINUTES);
+  expect_told(trial, "two of four", 2, 0);
+  network_start(trial_node(trial, "a", 3));
+  sim_run_for(sim, MINUTES);
+  expect_told(trial, "three again", 2, 2);
+  for (uint32_t i = 1; i <= 3; i++) network_kill(trial_node(trial, "a", i));
+  told.lost = told.back = 0;
+  network_start(trial_node(trial, "a", 4));
+  sim_run_for(sim, 5 * MINUTES);
+  expect_told(trial, "one that found nobody", 1, 0);
+  for (uint32_t i = 1; i <= 3; i++) network_start(trial_node(trial, "a", i));
+  sim_run_for(sim, MINUTES);
+  expect_told(trial, "all, of whom three just started", 1, 1);
+}
+
 static void set_cut(struct trial *trial, bool cut) {
   for (uint32_t i = 1; i <= trial->network.options.authorities; i++) sim_set_cut(trial_node(trial, "a", i)->host, cut);
 }
@@ -214,6 +253,7 @@ static void authority_clock_is_off(struct trial *trial) {
 
 const struct scenario scenarios_directory[] = {
     {"authority-killed", 2, authority_killed},
+    {"quorum-lost", 2, quorum_lost},
     {"authorities-restart", 2, authorities_restart},
     {"authorities-flooded", 2, authorities_flooded},
     {"authorities-apart", 2, authorities_apart},
