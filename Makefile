@@ -171,7 +171,7 @@ SANITIZED_TESTS += no_memory
 #   TEST_SCRIPTS   += tests/NAME           exit status 0 is a pass; each has the machine for itself
 #   TEST_NEEDS     += $(PROGRAMS)          what the scripts want built
 #   SANITIZED_TESTS += NAME                $(BUILD)/tests/NAME once more, with sanitizers
-TEST_SCRIPTS += tests/run_test.py tests/fuzz/standalone_test.py tests/system/network_test.py tests/system/serials_test.py
+TEST_SCRIPTS += tests/run_test.py tests/fuzz/standalone_test.py tests/system/network_test.py tests/system/refusals_test.py tests/system/serials_test.py
 TEST_NEEDS += $(PROGRAMS) $(BUILD)/tests/web-server
 
 # Authorities as processes: a network that lives fast, and an authority that lies.

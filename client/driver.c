@@ -43,11 +43,14 @@ static enum outcome read_state(struct program_of_client *program, struct complai
   }
   if (outcome != OUTCOME_OK) return outcome;
   outcome = saved_state_parse((const char *)document_bytes(program->state), document_len(program->state), network_chain_newest(program->networks)->id, &state, &line);
-  if (outcome == OUTCOME_WRONG_NETWORK)
-    complain(complaint, "%s belongs to a client of another network. Use another folder.", program->settings->data_path);
-  else if (outcome != OUTCOME_OK)
-    complain(complaint, "%s/%s is damaged (line %u). Put it back from a copy; if there is none, remove it: a new guard is chosen then.",
-             program->settings->data_path, STATE_FILE, line);
+  if (outcome == OUTCOME_OK) return OUTCOME_OK;
+  if (outcome == OUTCOME_WRONG_NETWORK) {
+    complain(complaint, "%s belongs to a client of another network.", program->settings->data_path);
+    advise(complaint, "Give another folder with --data, or that network's file with --network.");
+  } else {
+    complain(complaint, "%s/%s is damaged (line %u).", program->settings->data_path, STATE_FILE, line);
+    advise(complaint, "Put it back from a copy; if there is none, remove it: a new guard is chosen then.");
+  }
   return outcome;
 }
 

@@ -25,6 +25,19 @@ struct program_of_authority {
   struct authority *authority;
 };
 
+/* What is wrong with the file itself, whatever else there is. */
+static bool is_of_file(enum outcome outcome) {
+  return outcome == OUTCOME_BAD_DOCUMENT || outcome == OUTCOME_BAD_SIGNATURE || outcome == OUTCOME_TOO_LARGE || outcome == OUTCOME_TOO_FEW_SIGNATURES;
+}
+
+void driver_complain_network(const char *path, enum outcome outcome, uint32_t line, struct complaint *complaint) {
+  if (line > 0) complain(complaint, "%s is no network file (line %u): %s", path, line, outcome_text(outcome));
+  else complain(complaint, "%s is no valid network file: %s", path, outcome_text(outcome));
+  if (outcome == OUTCOME_TOO_FEW_SIGNATURES)
+    advise(complaint, "Who has not signed yet: tunic-network authority show %s. If it is finished, get it once more, byte for byte, from who gave it to you.", path);
+  else if (is_of_file(outcome)) advise(complaint, "Get it once more from who gave it to you: it is of use only byte for byte as its authorities signed it.");
+}
+
 struct network_chain *driver_read_networks(const struct launch *launch, const char *path, const char *data_path, enum outcome *ret_outcome,
                                            struct complaint *complaint) {
   struct document *given, *stored = NULL;
@@ -37,7 +50,7 @@ struct network_chain *driver_read_networks(const struct launch *launch, const ch
   document_release(given);
   document_release(stored);
   if (networks != NULL) return networks;
-  if (line > 0) complain(complaint, "%s is no network file (line %u): %s", path, line, outcome_text(*ret_outcome));
+  if (is_of_file(*ret_outcome)) driver_complain_network(path, *ret_outcome, line, complaint);
   else complain(complaint, "%s can't be used with what is in %s: %s", path, data_path, outcome_text(*ret_outcome));
   return NULL;
 }

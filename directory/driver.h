@@ -24,6 +24,8 @@ struct authority_settings {
 /* Until it is told to stop. */
 enum outcome authority_run(const struct authority_settings *, struct complaint *);
 
+/* Why a network file that a person named can't be used; the line, or 0. */
+void driver_complain_network(const char *path, enum outcome, uint32_t line, struct complaint *);
 /* [NET-12] [NET-14] The network files of any node: what a person gave, joined to what the folder holds. NULL: why, and it is said.
  * `data_path`: the folder, as the person named it. */
 struct network_chain *driver_read_networks(const struct launch *, const char *path, const char *data_path, enum outcome *ret_outcome,

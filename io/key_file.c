@@ -46,9 +46,10 @@ static enum outcome read_key(const struct folder *folder, enum key_purpose purpo
   enum outcome outcome = folder_read_secret(folder, name, (uint8_t *)text, len, complaint);
   if (outcome == OUTCOME_OK) outcome = parse(purpose, text, len, ret);
   sodium_free(text);
-  if (outcome == OUTCOME_BAD_DOCUMENT)
-    complain(complaint, "%s/%s is no key for the purpose `%s`. Put the right file back from a copy.", folder_path(folder),
-             name, key_purpose_name(purpose));
+  if (outcome == OUTCOME_BAD_DOCUMENT) {
+    complain(complaint, "%s/%s is no key for the purpose `%s`.", folder_path(folder), name, key_purpose_name(purpose));
+    advise(complaint, "Put the right file back from a copy.");
+  }
   return outcome;
 }
 
@@ -99,7 +100,8 @@ enum outcome key_ring_open(const struct folder *folder, uint32_t wanted, struct 
     made |= 1U << i;
   }
   if (outcome == OUTCOME_OK && !keys_are_distinct(&ring)) {
-    complain(complaint, "Two keys in %s are the same. Put the right files back from a copy.", folder_path(folder));
+    complain(complaint, "Two keys in %s are the same.", folder_path(folder));
+    advise(complaint, "Put the right files back from a copy.");
     outcome = OUTCOME_BAD_DOCUMENT;
   }
   if (outcome != OUTCOME_OK) key_ring_close(&ring);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "directory/driver.h"
 #include "io/key_file.h"
 
 enum { PATH_BYTES = 4096, NETWORK_NAME_MAX = sizeof ((struct network_file *)NULL)->name - 1 };
@@ -170,8 +171,6 @@ enum outcome init_read_network(const char *path, struct network_file *ret, struc
   if (outcome != OUTCOME_OK) return outcome;
   outcome = network_file_parse(document_bytes(document), document_len(document), ret, &line);
   document_release(document);
-  if (outcome == OUTCOME_OK) return outcome;
-  if (line > 0) complain(complaint, "%s, line %u: not a network file's.", path, line);
-  else complain(complaint, "%s is no valid network file: %s", path, outcome_text(outcome));
+  if (outcome != OUTCOME_OK) driver_complain_network(path, outcome, line, complaint);
   return outcome;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "directory/driver.h"
 #include "directory/network_chain.h"
 #include "io/control_client.h"
 #include "io/control_socket.h"
@@ -36,7 +37,7 @@ static enum outcome read_newest(const char *path, struct network_file *ret, stru
   struct network_chain *chain = network_chain_new(document_bytes(text), document_len(text), &outcome, NULL);
   document_release(text);
   if (chain != NULL) *ret = *network_chain_newest(chain);
-  else complain(complaint, "%s is no valid network file: %s", path, outcome_text(outcome));
+  else driver_complain_network(path, outcome, 0, complaint);
   network_chain_free(chain);
   return outcome;
 }
@@ -48,7 +49,7 @@ static enum outcome read_draft(const char *path, struct document **ret_text, str
   if (outcome != OUTCOME_OK) return outcome;
   outcome = network_file_read_draft(document_bytes(*ret_text), document_len(*ret_text), ret, ret_signers, &line);
   if (outcome == OUTCOME_OK) return OUTCOME_OK;
-  complain(complaint, "%s, line %u: not a network file's.", path, line);
+  driver_complain_network(path, outcome, line, complaint);
   document_release(*ret_text);
   return outcome;
 }
@@ -261,6 +262,7 @@ static enum outcome show(const char *path, const struct network_file *file, cons
   }
   if (missing == 0) return OUTCOME_OK;
   complain(complaint, "%s lacks signatures, or has bad ones.", path);
+  advise(complaint, "Who is missing: tunic-network authority sign --network %s --data DIR. A signature that is not valid was made before the file was changed: undo that.", path);
   return OUTCOME_TOO_FEW_SIGNATURES;
 }
 

@@ -49,7 +49,7 @@ static enum outcome read_network(const char *path, struct network_file *ret, str
   if (outcome != OUTCOME_OK) return outcome;
   outcome = network_file_parse(document_bytes(document), document_len(document), ret, &line);
   document_release(document);
-  if (outcome != OUTCOME_OK) complain(complaint, "%s is no network file (line %u): %s", path, line, outcome_text(outcome));
+  if (outcome != OUTCOME_OK) driver_complain_network(path, outcome, line, complaint);
   return outcome;
 }
 
@@ -77,7 +77,9 @@ static enum outcome read_certificate(const struct folder *folder, struct signing
   if (outcome != OUTCOME_OK) return outcome;
   outcome = signing_certificate_parse(document_bytes(document), document_len(document), ret);
   document_release(document);
-  if (outcome != OUTCOME_OK) complain(complaint, "%s/%s is no signing key's certificate: carry it over once more.", folder_path(folder), CERTIFICATE_FILE);
+  if (outcome == OUTCOME_OK) return OUTCOME_OK;
+  complain(complaint, "%s/%s is no signing key's certificate.", folder_path(folder), CERTIFICATE_FILE);
+  advise(complaint, "Carry it over once more from where the identity is, with secret-signing.");
   return outcome;
 }
 
@@ -165,8 +167,10 @@ static enum outcome read_onion_keys(struct relay *relay, struct complaint *compl
     if (outcome == OUTCOME_OK && !onion_keys_parse((const uint8_t *)text, len, relay->onion_keys)) outcome = OUTCOME_BAD_DOCUMENT;
   }
   sodium_free(text);
-  if (outcome == OUTCOME_BAD_DOCUMENT)
-    complain(complaint, "%s/%s is damaged. Remove it: new onion keys are made.", folder_path(relay->launch.folder), KEEPER_ONION_KEYS_FILE);
+  if (outcome == OUTCOME_BAD_DOCUMENT) {
+    complain(complaint, "%s/%s is damaged.", folder_path(relay->launch.folder), KEEPER_ONION_KEYS_FILE);
+    advise(complaint, "Remove it: new onion keys are made.");
+  }
   if (outcome != OUTCOME_NOT_FOUND) return outcome;
   complaint_withdraw(complaint);
   relay->onion_keys->count = 0;
