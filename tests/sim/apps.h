@@ -13,7 +13,7 @@ struct web *web_new(void);
 void web_free(struct web *);
 struct machine web_machine(struct web *);
 
-enum { FETCHER_MAX = 1024 };
+enum { FETCHER_MAX = 512 };
 
 struct fetch_result {
   bool started, replied, done, failed;
