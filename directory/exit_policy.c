@@ -156,15 +156,27 @@ static bool target_matches(const struct exit_rule *rule, const struct address *a
   return false;
 }
 
-bool exit_policy_may_connect(const struct exit_policy *policy, const struct address *address) {
+/* [POLICY-4] The one that decides; NULL: none fits. */
+static const struct exit_rule *find_rule(const struct exit_policy *policy, const struct address *address) {
   struct address reached = exit_policy_reaches(address);
   bool is_private = address_is_private(&reached);
   for (uint32_t i = 0; i < policy->rule_count; i++) {
     const struct exit_rule *rule = &policy->rules[i];
     if (reached.port < rule->low || reached.port > rule->high) continue;
-    if (target_matches(rule, &reached, is_private)) return rule->accept;
+    if (target_matches(rule, &reached, is_private)) return rule;
   }
-  return false;
+  return NULL;
+}
+
+bool exit_policy_may_connect(const struct exit_policy *policy, const struct address *address) {
+  const struct exit_rule *rule = find_rule(policy, address);
+  return rule != NULL && rule->accept;
+}
+
+bool exit_policy_names(const struct exit_policy *policy, const struct address *address) {
+  const struct exit_rule *rule = find_rule(policy, address);
+  if (rule == NULL || !rule->accept) return false;
+  return (rule->target == EXIT_TARGET_IPV4 && rule->prefix == 32) || (rule->target == EXIT_TARGET_IPV6 && rule->prefix == 128);
 }
 
 /* [POLICY-5] What a rule says of public IPv4 addresses in general. */

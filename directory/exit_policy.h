@@ -36,6 +36,8 @@ void exit_policy_write(struct text_writer *, const struct exit_policy *);
 struct address exit_policy_reaches(const struct address *);
 /* [POLICY-4] Whether it connects to this address and port. */
 bool exit_policy_may_connect(const struct exit_policy *, const struct address *);
+/* Whether the rule by which it connects to this address is for that address alone. */
+bool exit_policy_names(const struct exit_policy *, const struct address *);
 /* [POLICY-6] Whether it connects to every port of the addresses that `private` names. */
 bool exit_policy_allows_private(const struct exit_policy *);
 /* [POLICY-5] Ports that it accepts on public IPv4 addresses in general. False: it is no exit. */

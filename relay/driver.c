@@ -239,7 +239,8 @@ static enum outcome make_keeper(struct relay *relay) {
 }
 
 static enum outcome make_shard(struct relay *relay, uint32_t index) {
-  struct shard_config config = {.self = &relay->self, .policy = &relay->descriptor.policy, .budget = &relay->budget,
+  struct shard_config config = {.self = &relay->self, .policy = &relay->descriptor.policy,
+                                .own = {relay->descriptor.address, relay->descriptor.other}, .budget = &relay->budget,
                                 .pool_cells = (uint32_t)(relay->budget.ceiling / CELL_BYTES), .index = index,
                                 .streams = machine_size_relay_streams(privilege_descriptors(), relay->settings->shards),
                                 .layer_suite = relay->descriptor.layer_suite, .trace = relay->launch.trace};

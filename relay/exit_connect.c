@@ -59,12 +59,22 @@ void exit_learn_places(struct shard *shard) {
   }
 }
 
-/* By the policy, and never back into the network; private places are the policy's business alone. */
+static bool is_own_host(const struct shard *shard, const struct address *address) {
+  for (int i = 0; i < 2; i++) {
+    const struct address *own = &shard->config.own[i];
+    if (own->family == address->family && memcmp(own->bytes, address->bytes, sizeof own->bytes) == 0) return true;
+  }
+  return false;
+}
+
+/* By the policy, and never back into the network nor into the own host; private places are the policy's business alone. */
 static bool may_connect(const struct shard *shard, const struct address *address) {
   uint64_t value;
   struct address reached = exit_policy_reaches(address);
   if (!exit_policy_may_connect(shard->config.policy, address)) return false;
-  return address_is_private(&reached) || !index_map_get(&shard->places, place_key(shard, &reached), &value);
+  if (address_is_private(&reached)) return true;
+  if (is_own_host(shard, &reached) && !exit_policy_names(shard->config.policy, address)) return false;
+  return !index_map_get(&shard->places, place_key(shard, &reached), &value);
 }
 
 /* [STREAM-4] Allowed addresses, in the order in which they came; ret_cause: why none. */

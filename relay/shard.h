@@ -17,6 +17,7 @@ struct shard;
 struct shard_config {
   const struct link_self *self;
   const struct exit_policy *policy;
+  struct address own[2];    /* [STREAM-4] where this relay can be reached; ADDRESS_NONE: nowhere else */
   struct memory_budget *budget;
   uint32_t pool_cells;      /* this shard's most */
   uint32_t streams;         /* [STREAM-21] the same; 0: LIMIT_STREAMS_PER_SHARD, which is the most */

@@ -182,6 +182,7 @@ static void start_relay(struct node *node) {
   for (uint32_t i = 0; i < node->shard_count; i++) {
     struct shard_config shard = {.self = &node->self,
                                  .policy = &node->policy,
+                                 .own = {node->descriptor->address, node->descriptor->other},
                                  .budget = &node->budget,
                                  .pool_cells = node->pool_cells,
                                  .index = i + 1,

@@ -1,5 +1,6 @@
 /* Where an exit connects: never back into the network, by whatever name its relays' places are called. */
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "relay/shard_internal.h"
@@ -44,6 +45,7 @@ Test(exit_places, no_relay_of_the_consensus_is_connected_to) {
     const struct address *place = &scene.bench->addresses[i];
     struct target target = ipv4(place, place->port);
     cr_assert_eq(begin(&scene, &target), OUTCOME_REFUSED_BY_POLICY, "relay %d (0: the exit itself)", i);
+    if (i == 0) continue;
     target.port = 80;
     cr_assert_eq(begin(&scene, &target), OUTCOME_OK, "another port of its host is as any other");
   }
@@ -59,9 +61,28 @@ Test(exit_places, nor_by_its_ipv4_address_within_ipv6) {
     cr_assert_eq(begin(&scene, &target), OUTCOME_REFUSED_BY_POLICY, "relay %d, mapped", i);
     target = within_ipv6(place, nat64, place->port);
     cr_assert_eq(begin(&scene, &target), OUTCOME_REFUSED_BY_POLICY, "relay %d, through NAT64", i);
+    if (i == 0) continue;
     target.port = 80;
     cr_assert_eq(begin(&scene, &target), OUTCOME_OK);
   }
+  bench_free(scene.bench);
+}
+
+/* [STREAM-4] Who asks from there is taken for one who is inside. */
+Test(exit_places, nor_is_anything_else_on_its_own_host) {
+  static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+  struct scene scene = scene_new();
+  const struct address *own = &scene.bench->addresses[0];
+  struct target targets[] = {ipv4(own, 22), ipv4(own, 80), within_ipv6(own, mapped, 80)};
+  for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++) cr_assert_eq(begin(&scene, &targets[i]), OUTCOME_REFUSED_BY_POLICY);
+  char host[ADDRESS_TEXT_BYTES], rule[100];
+  address_format_host(own, host);
+  int len = snprintf(rule, sizeof rule, "accept %s/32:80", host);
+  scene.bench->policy = (struct exit_policy){0};
+  cr_assert(exit_policy_add_rule(&scene.bench->policy, rule, (size_t)len) && exit_policy_add_rule(&scene.bench->policy, "accept *:*", 10));
+  cr_expect_eq(begin(&scene, &targets[0]), OUTCOME_REFUSED_BY_POLICY, "a rule for all is not for it");
+  cr_expect_eq(begin(&scene, &targets[1]), OUTCOME_OK, "it is named");
+  cr_expect_eq(begin(&scene, &targets[2]), OUTCOME_OK);
   bench_free(scene.bench);
 }
 

@@ -69,7 +69,7 @@ struct bench *bench_new_for(uint32_t streams) {
   bench->contexts = aead_cache_new(64, AEAD_LIBSODIUM);
   trunk_pool_init(&bench->trunks, bench->cells, &bench->random);
   cr_assert(exit_policy_add_rule(&bench->policy, rule, sizeof rule - 1));
-  const struct shard_config config = {.self = &bench->self, .policy = &bench->policy, .budget = &bench->budget,
+  const struct shard_config config = {.self = &bench->self, .policy = &bench->policy, .own = {bench->addresses[0]}, .budget = &bench->budget,
                                       .pool_cells = POOL_CELLS, .streams = streams, .index = 1, .layer_suite = AEAD_CHACHA20_POLY1305, .seed = {1}};
   bench->shard = shard_new(&config);
   cr_assert_not_null(bench->shard);
