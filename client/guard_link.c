@@ -74,13 +74,27 @@ void guard_link_offer(struct client *client, instant now) {
   if (link != NULL) link->unused_since = 0;
 }
 
+/* [OUT-6] A rare change is for everybody, its repetitions are for whoever looks for a problem. */
+static void tell_of_guard(const struct client *client, const struct guard *guard, enum outcome outcome) {
+  const struct trace *trace = client->config.trace;
+  bool is_news = guard == NULL || guard->failures == 0;
+  if (outcome == OUTCOME_OK && !is_news) trace_write(trace, TRACE_NOTICE, "guard", "the guard is reached again");
+  if (outcome == OUTCOME_OK) return;
+  trace_write(trace, is_news ? TRACE_NOTICE : TRACE_INFO, "guard", "a guard can't be reached: %s%s", outcome_name(outcome), is_news ? "; it is tried again" : "");
+}
+
+static void reached(const struct client *client, struct guard *guard) {
+  tell_of_guard(client, guard, OUTCOME_OK);
+  guard_reached(guard);
+}
+
 static void link_opened(struct client *client, struct guard_link *link, instant now) {
   struct list_node *node;
   int place = guard_sample_find(&client->guards, link->identity);
   link->is_open = true;
   link->opened_at = now;
   client->figures.links_opened++;
-  if (place >= 0) guard_reached(&client->guards.guards[place]);
+  if (place >= 0) reached(client, &client->guards.guards[place]);
   timer_heap_set(&client->timers, &link->timer, TIMER_LINK, link->connection, instant_after(now, LIMIT_LINK_IDLE_TIME / 4));
   while ((node = list_take_first(&link->waiting)) != NULL) circuit_link_open(client, LIST_OBJECT(node, struct circuit, waits));
   circuit_pool_want(client);
@@ -164,7 +178,7 @@ static void blame(struct client *client, const struct guard_link *link, instant 
   int place = guard_sample_find(&client->guards, link->identity);
   client->cause = OUTCOME_LINK_FAILED;
   client->figures.guard_failures++;
-  trace_write(client->config.trace, TRACE_NOTICE, "guard", "a guard can't be reached: %s", outcome_name(outcome));
+  tell_of_guard(client, place < 0 ? NULL : &client->guards.guards[place], outcome);
   if (place >= 0) guard_failed(&client->guards.guards[place], now, &client->random);
 }
 

@@ -117,6 +117,30 @@ Test(failures, the_destination_stands_at_debug) {
   small_network_wipe(&network);
 }
 
+static uint32_t count(const char *line) {
+  uint32_t found = 0;
+  for (const char *at = log_text; (at = strstr(at, line)) != NULL; at++) found++;
+  return found;
+}
+
+/* However often it is tried: once that it can't be reached, once that it can. */
+Test(failures, a_guard_that_is_down_for_long_is_two_lines_for_everybody) {
+  begin("guard is down", (struct small_options){.relays = "gmmxx"});
+  run_for(SECONDS);
+  log_text[0] = 0;
+  network.sim.trace = (struct trace){.level = TRACE_NOTICE, .sink = keep_line};
+  sim_set_cut(network.relays[0].host, true);
+  sim_cut_connections(network.client_host, network.relays[0].host);
+  run_for(600 * SECONDS);
+  cr_expect_gt(small_network_figure(&network, "guard_failures"), 3);
+  cr_expect_eq(count("notice guard: a guard can't be reached: "), 1, "%s", log_text);
+  sim_set_cut(network.relays[0].host, false);
+  run_for(600 * SECONDS);
+  cr_expect_eq(count("notice guard: the guard is reached again\n"), 1, "%s", log_text);
+  cr_expect_eq(count("notice guard: "), 2, "%s", log_text);
+  small_network_wipe(&network);
+}
+
 Test(failures, a_stream_that_is_cut_is_one_and_one_that_ends_is_none) {
   begin_logged("cut", TRACE_INFO);
   uint32_t whole = small_network_fetch(&network, NULL, "web", 1000, true, 0);
