@@ -82,7 +82,9 @@ enum outcome relays_screen(const struct authority *, instant now, const struct d
 bool relays_is_known(const struct authority *, const struct descriptor *, const struct address *from);
 /* That relay's own; NULL: it is known from the consensus alone. */
 struct token_bucket *relays_tokens(const struct authority *, const struct descriptor *);
-/* A running relay is at this address, whatever its port. */
+/* Whatever is set again changes nothing. Its address may change only while it does not run. */
+void relays_set_running(struct authority *, struct known_relay *, bool);
+/* A running relay is at this address (IPv4, or IPv6 /64), whatever its port. Constant time. */
 bool relays_is_place(const struct authority *, const struct address *);
 /* Verified; `from`: who handed it in. */
 enum outcome relays_take_descriptor(struct authority *, instant now, struct document *, const struct descriptor *, const struct address *from);

@@ -87,6 +87,7 @@ struct known_relay {
   struct descriptor descriptor;
   struct document *text;
   bool is_running, has_run;     /* now; ever */
+  bool has_place;               /* while it runs: its place counts among those of running relays */
   bool is_renewed;              /* in this test: another descriptor came */
   bool is_vouched;              /* in this test: another, asked at the same time, answered */
   struct id vouches_for;        /* in this test: for whom it is that other */
@@ -121,6 +122,7 @@ struct authority {
   struct id_table connections, relays;
   struct id_table sources;
   struct index_map by_source;   /* their keys */
+  struct index_map running_places; /* of running relays: how many, by address_source_key */
   struct list idle_sources;
   struct token_bucket newcomers, served_relays, served_others;
   struct list waiting[2];       /* of struct waiting_descriptor: of known relays, of newcomers */

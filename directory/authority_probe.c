@@ -171,7 +171,8 @@ void probe_ended(struct authority *authority, struct authority_link *link, insta
     relay->running_since = now;
     relay->ran_before = 0;
   }
-  relay->is_running = good || (was_running && (relay->failures < FAILURES_UNTIL_DOWN || is_own_fault(authority, relay, now, outcome)));
+  bool is_down = relay->failures >= FAILURES_UNTIL_DOWN && !is_own_fault(authority, relay, now, outcome);
+  relays_set_running(authority, relay, good || (was_running && !is_down));
   if (relay->is_running != was_running) {
     authority->running_changed = true;
     trace_write(authority->config.trace, TRACE_NOTICE, "authority", "relay %s is %s", relay->descriptor.nickname,

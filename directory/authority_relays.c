@@ -15,6 +15,7 @@ static struct known_relay *find_relay(const struct authority *authority, const u
 
 void relays_forget(struct authority *authority, struct known_relay *relay) {
   if (relay->probe != NULL) probe_forget(authority, relay);
+  relays_set_running(authority, relay, false);
   index_map_remove(&authority->by_identity, get_u64(relay->descriptor.identity));
   index_map_remove(&authority->by_digest, get_u64(relay->descriptor.digest));
   list_leave(&relay->order);
@@ -104,13 +105,21 @@ struct token_bucket *relays_tokens(const struct authority *authority, const stru
   return relay == NULL ? NULL : &relay->tokens;
 }
 
+/* As long as it runs it stays at its address: follow_descriptor. */
+void relays_set_running(struct authority *authority, struct known_relay *relay, bool is_running) {
+  uint64_t key = address_source_key(&relay->descriptor.address), count = 0;
+  relay->is_running = is_running;
+  if (relay->has_place == is_running) return; /* without memory it has none, until its next test */
+  index_map_get(&authority->running_places, key, &count);
+  relay->has_place = is_running && index_map_put(&authority->running_places, key, count + 1);
+  if (is_running) return;
+  if (count > 1) index_map_put(&authority->running_places, key, count - 1);
+  else index_map_remove(&authority->running_places, key);
+}
+
 bool relays_is_place(const struct authority *authority, const struct address *address) {
-  uint32_t cursor = 0;
-  struct id id;
-  const struct known_relay *relay;
-  while ((relay = id_table_next(&authority->relays, &cursor, &id)) != NULL)
-    if (relay->is_running && address_source_key(&relay->descriptor.address) == address_source_key(address)) return true;
-  return false;
+  uint64_t count;
+  return index_map_get(&authority->running_places, address_source_key(address), &count);
 }
 
 /* [AUTH-3] What was tested was another place, or other keys. New onion keys come to all relays at one time: they run on, and a test under way
@@ -124,7 +133,7 @@ static void follow_descriptor(struct authority *authority, struct known_relay *r
   }
   if (relay->probe != NULL) probe_drop(authority, relay, now);
   authority->running_changed = authority->running_changed || relay->is_running;
-  relay->is_running = false;
+  relays_set_running(authority, relay, false);
 }
 
 enum outcome relays_take_descriptor(struct authority *authority, instant now, struct document *text, const struct descriptor *descriptor,
@@ -183,7 +192,7 @@ static void remember_one(struct authority *authority, instant now, const struct 
   struct known_relay *relay = taken ? find_relay(authority, seen->identity) : NULL;
   if (relay == NULL) return;
   relay->has_run = true;
-  relay->is_running = (seen->flags & RELAY_RUNNING) != 0;
+  relays_set_running(authority, relay, (seen->flags & RELAY_RUNNING) != 0);
   relay->running_since = now;
   relay->ran_before = seen->flags & RELAY_GUARD ? stable_time(authority) : 0;
   uint64_t soon = (uint64_t)authority->network->timing.probe_interval * MILLISECONDS / REMEMBERED_PART;

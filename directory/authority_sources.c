@@ -12,6 +12,7 @@ void sources_init(struct authority *authority, const uint8_t secret[16], instant
   enum { SECONDS_AT_ONCE = LIMIT_SERVED_SECONDS_AT_ONCE };
   id_table_init(&authority->sources, sizeof(struct source), LIMIT_SOURCES);
   index_map_init(&authority->by_source, secret, LIMIT_SOURCES);
+  index_map_init(&authority->running_places, secret, LIMIT_RELAYS);
   list_init(&authority->idle_sources);
   token_bucket_init(&authority->newcomers, LIMIT_NEWCOMERS_PER_SECOND, LIMIT_NEWCOMERS_AT_ONCE, now);
   token_bucket_init(&authority->served_relays, LIMIT_SERVED_TO_RELAYS, (uint64_t)LIMIT_SERVED_TO_RELAYS * SECONDS_AT_ONCE, now);
@@ -21,6 +22,7 @@ void sources_init(struct authority *authority, const uint8_t secret[16], instant
 void sources_wipe(struct authority *authority) {
   id_table_wipe(&authority->sources);
   index_map_wipe(&authority->by_source);
+  index_map_wipe(&authority->running_places);
 }
 
 static void forget(struct authority *authority, struct source *source) {

@@ -158,5 +158,8 @@ void place_find_running(struct place *place, uint32_t count) {
     cr_assert_eq(relays_take_descriptor(place->authority, place->now, document, &descriptor, &descriptor.address), OUTCOME_OK);
     document_release(document);
   }
-  while ((relay = id_table_next(&place->authority->relays, &cursor, &id)) != NULL) relay->has_run = relay->is_running = true;
+  while ((relay = id_table_next(&place->authority->relays, &cursor, &id)) != NULL) {
+    relay->has_run = true;
+    relays_set_running(place->authority, relay, true);
+  }
 }

@@ -70,8 +70,8 @@ Test(authority_sources, relays_have_a_share_of_their_own) {
   const size_t whole = LIMIT_CONSENSUS_PACKED_BYTES;
   struct id id;
   struct known_relay *relay = id_table_add(&authority->relays, &id);
-  relay->is_running = true;
   relay->descriptor.address = (struct address){.family = ADDRESS_IPV4, .bytes = {9, 9, 1, 1}, .port = 443};
+  relays_set_running(authority, relay, true);
   struct authority_link from_relay = stranger(9, 9);
   cr_assert(source_enter(authority, &from_relay, START));
   bool refused = false;
