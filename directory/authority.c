@@ -45,6 +45,7 @@ struct authority *authority_new(const struct authority_config *config, instant n
   uint8_t secret[16];
   random_bytes(&authority->random, secret, sizeof secret);
   sources_init(authority, secret, now);
+  site_count_learn(&authority->sites, authority->consensus, NULL); /* authorities: once they were looked for */
   index_map_init(&authority->by_identity, secret, LIMIT_RELAYS);
   index_map_init(&authority->by_digest, secret, LIMIT_RELAYS);
   timer_heap_init(&authority->timers);

@@ -313,6 +313,7 @@ static void adopt(struct authority *authority, instant now) {
   consensus_release(authority->consensus);
   authority->consensus = consensus;
   consensus_archive_add(&authority->archive, consensus);
+  site_count_learn(&authority->sites, consensus, NULL);
   fetch_set_consensus(authority->fetch, now, consensus_take(consensus));
   (void)fetch_take_news(authority->fetch);
   if (authority->agreement != NULL) peers_ask_network(authority);

@@ -9,6 +9,7 @@
 #include "directory/consensus_archive.h"
 #include "directory/descriptor.h"
 #include "directory/fetch.h"
+#include "directory/site_count.h"
 #include "directory/tally.h"
 #include "directory/vote.h"
 #include "protocol/effect_queue.h"
@@ -24,6 +25,7 @@ enum {
   /* Our own links always find room, however many visit. */
   AUTHORITY_CONNECTIONS = AUTHORITY_VISITORS_MAX + LIMIT_PROBES_AT_ONCE + 4 * LIMIT_AUTHORITIES,
 };
+static_assert((int)LIMIT_LINKS_PER_SITE <= AUTHORITY_VISITORS_MAX / 8, "one IPv6 /48 leaves others places enough");
 enum authority_link_kind { LINK_VISITOR = 1, LINK_PEER, LINK_PROBE };
 enum { SLOT_FETCH = LINK_PROBE + 1 }; /* the fetch's own connections, in the same table */
 enum authority_timer { TIMER_LINK = 1, TIMER_PEER, TIMER_PROBES };
@@ -53,6 +55,7 @@ struct authority_link {
   bool is_open, is_gone, is_closed; /* is_closed: the driver is told */
   struct address address;       /* LINK_VISITOR */
   struct id source;             /* LINK_VISITOR; ID_NONE: it has an allowance of its own */
+  bool is_of_site;              /* it counts for its IPv6 /48 */
   struct allowance allowance;
   enum authority_share share;   /* found out when it first matters */
   struct waiting_descriptor *waiting; /* handed in, not judged yet; NULL: none */
@@ -73,6 +76,7 @@ struct peer {
   struct list outbox;           /* of struct outgoing: agreement messages that wait */
   uint32_t outbox_count;
   bool wants_consensus, wants_network;
+  uint64_t place;               /* address_source_key of where it was looked for last; 0: nowhere yet */
   uint64_t held_serial;         /* of the newest network file that it is known to hold */
   uint32_t wanted_count;        /* votes to ask it for */
   uint8_t wanted[LIMIT_AUTHORITIES][DIGEST_BYTES];
@@ -122,6 +126,7 @@ struct authority {
   struct id_table connections, relays;
   struct id_table sources;
   struct index_map by_source;   /* their keys */
+  struct site_count sites;
   struct index_map running_places; /* of running relays: how many, by address_source_key */
   struct list idle_sources;
   struct token_bucket newcomers, served_relays, served_others;

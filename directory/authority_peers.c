@@ -38,6 +38,11 @@ static struct link *new_link(struct authority *authority, uint32_t index) {
   return link_new_initiator(authority->config.self, &peer, LINK_FROM_NODE, &authority->random);
 }
 
+static bool connect_to(struct authority *authority, struct authority_link *link, const struct address *address) {
+  authority->peers[link->member].place = address_source_key(address);
+  return authority_link_connect(authority, link, address);
+}
+
 /* A name is looked up under the link's id; the connection itself gets a new one. */
 void peer_timer(struct authority *authority, uint32_t index, instant now) {
   struct peer *peer = &authority->peers[index];
@@ -56,7 +61,7 @@ void peer_timer(struct authority *authority, uint32_t index, instant now) {
   address.port = other->port;
   bool begun;
   if (is_address) {
-    begun = authority_link_connect(authority, peer->link, &address);
+    begun = connect_to(authority, peer->link, &address);
   } else {
     struct effect effect = {.kind = EFFECT_RESOLVE, .id = peer->link->connection};
     memcpy(effect.name, other->host, strlen(other->host) + 1);
@@ -76,7 +81,7 @@ void peer_resolved(struct authority *authority, struct authority_link *link, ins
     address.port = authority->network->authorities[link->member].port;
     link->trunk = trunk_new(&authority->trunks, inner, link->connection, ++authority->next_number, LIMIT_AGREEMENT_MESSAGE_BYTES);
     link->timer.owner = link->connection;
-    good = link->trunk != NULL && authority_link_connect(authority, link, &address);
+    good = link->trunk != NULL && connect_to(authority, link, &address);
   } else {
     link_free(inner);
   }
@@ -253,7 +258,7 @@ void peers_leave(struct authority *authority, instant now) {
     timer_heap_cancel(&authority->timers, &peer->timer);
     while (peer->outbox_count > 0) drop_first(peer);
     peer->failures = 0;
-    peer->held_serial = 0;
+    peer->held_serial = peer->place = 0;
   }
   authority->quorum = QUORUM_UNTOLD;
 }

@@ -12,6 +12,7 @@ void sources_init(struct authority *authority, const uint8_t secret[16], instant
   enum { SECONDS_AT_ONCE = LIMIT_SERVED_SECONDS_AT_ONCE };
   id_table_init(&authority->sources, sizeof(struct source), LIMIT_SOURCES);
   index_map_init(&authority->by_source, secret, LIMIT_SOURCES);
+  site_count_init(&authority->sites, secret, AUTHORITY_VISITORS_MAX);
   index_map_init(&authority->running_places, secret, LIMIT_RELAYS);
   list_init(&authority->idle_sources);
   token_bucket_init(&authority->newcomers, LIMIT_NEWCOMERS_PER_SECOND, LIMIT_NEWCOMERS_AT_ONCE, now);
@@ -22,6 +23,7 @@ void sources_init(struct authority *authority, const uint8_t secret[16], instant
 void sources_wipe(struct authority *authority) {
   id_table_wipe(&authority->sources);
   index_map_wipe(&authority->by_source);
+  site_count_wipe(&authority->sites);
   index_map_wipe(&authority->running_places);
 }
 
@@ -62,7 +64,19 @@ static struct source *find_or_add(struct authority *authority, uint64_t key, ins
   return NULL;
 }
 
-bool source_enter(struct authority *authority, struct authority_link *link, instant now) {
+static bool is_authority_place(const struct authority *authority, const struct address *address) {
+  uint64_t key = address_source_key(address);
+  for (uint32_t i = 0; i < LIMIT_AUTHORITIES; i++)
+    if (authority->peers[i].place == key) return true;
+  return false;
+}
+
+/* [LIMIT-5] Relays that no consensus lists yet, and authorities, do not depend on their neighbours either. */
+static bool counts_for_site(const struct authority *authority, const struct address *address) {
+  return site_count_applies(&authority->sites, address) && !relays_is_place(authority, address) && !is_authority_place(authority, address);
+}
+
+static bool enter_source(struct authority *authority, struct authority_link *link, instant now) {
   bool is_private = address_is_private(&link->address);
   if (is_private && authority->network->is_lab) {
     allowance_init(&link->allowance, now);
@@ -77,8 +91,24 @@ bool source_enter(struct authority *authority, struct authority_link *link, inst
   return true;
 }
 
+static void leave_site(struct authority *authority, struct authority_link *link) {
+  if (link->is_of_site) site_count_leave(&authority->sites, &link->address);
+  link->is_of_site = false;
+}
+
+/* The site comes first: who is refused for it takes no source's memory. */
+bool source_enter(struct authority *authority, struct authority_link *link, instant now) {
+  bool counts = counts_for_site(authority, &link->address);
+  if (counts && !site_count_enter(&authority->sites, &link->address)) return false;
+  link->is_of_site = counts;
+  if (enter_source(authority, link, now)) return true;
+  leave_site(authority, link);
+  return false;
+}
+
 void source_leave(struct authority *authority, struct authority_link *link) {
   struct source *source = source_of(authority, link);
+  leave_site(authority, link);
   if (source == NULL) return;
   link->source = ID_NONE;
   if (--source->links == 0) list_append(&authority->idle_sources, &source->idle);

@@ -28,6 +28,7 @@ enum {
   LIMIT_LINKS_FROM_NEIGHBOUR = 256,  /* a shard accepts from one relay: as many as its shards may have */
   LIMIT_LINKS_PER_NODE = 20000,
   LIMIT_LINKS_PER_ADDRESS = 64,      /* accepted from one IPv4 address or IPv6 /64, on the public internet */
+  LIMIT_LINKS_PER_SITE = 16 * LIMIT_LINKS_PER_ADDRESS, /* from one IPv6 /48, whose 65,536 /64s anybody can have */
   LIMIT_CIRCUITS_PER_LINK = 65536,
   LIMIT_CIRCUITS_PER_SHARD = 262144,
   LIMIT_CIRCUITS_PER_CLIENT_LINK = 2048, /* as many as a client has: LIMIT_CLIENT_CIRCUITS */
@@ -150,6 +151,7 @@ static_assert((int)LIMIT_CONSENSUS_PACKED_BYTES <= (int)LIMIT_SERVED_PER_ADDRESS
 static_assert((int)LIMIT_SERVED_PER_ADDRESS_AT_ONCE <= (int)LIMIT_SERVED_TO_OTHERS * LIMIT_SERVED_SECONDS_AT_ONCE, "one address does not use up what is for all");
 static_assert(LIMIT_CIRCUIT_FRESH_TIME <= LIMIT_CIRCUIT_IDLE_TIME, "a client closes what it does not use, before a relay does");
 static_assert(LIMIT_LINKS_FROM_NEIGHBOUR >= 64 * LIMIT_LINKS_PER_NEIGHBOUR, "each shard of a neighbour has its own links");
+static_assert(LIMIT_LINKS_PER_SITE <= LIMIT_LINKS_PER_NODE / 8, "one IPv6 /48 leaves others links enough");
 static_assert(LIMIT_CREDIT_FIRST <= LIMIT_WINDOW_LEAST, "the first cells never wait for a report");
 static_assert(LIMIT_CLOSING_PER_CLIENT >= 2 * LIMIT_CIRCUITS_PER_CLIENT_LINK, "who closes all its circuits may open as many anew");
 static_assert(LIMIT_STREAMS_PER_SHARD / 2 / LIMIT_STREAMS_OF_A_FEW >= 2048, "to fill an exit takes thousands of circuits");

@@ -5,6 +5,11 @@
 
 enum { CONNECTIONS = 1024, LINK_NUMBERS = 65536 };
 
+/* [LIMIT-5] */
+static void learn_places(struct keeper *keeper) {
+  site_count_learn(&keeper->sites, fetch_consensus(keeper->fetch), network_chain_newest(keeper->config.networks));
+}
+
 struct keeper *keeper_new(const struct keeper_config *config) {
   struct keeper *keeper = calloc(1, sizeof *keeper);
   if (keeper == NULL) {
@@ -19,6 +24,7 @@ struct keeper *keeper_new(const struct keeper_config *config) {
   uint8_t secret[16];
   random_bytes(&keeper->random, secret, sizeof secret);
   index_map_init(&keeper->per_address, secret, LINK_NUMBERS);
+  site_count_init(&keeper->sites, secret, LINK_NUMBERS);
   keeper->cells = cell_pool_new(config->budget, 1024);
   keeper->keys = onion_keys_new(config->onion_keys);
   keeper->last_sequence = config->last_sequence;
@@ -49,6 +55,7 @@ struct keeper *keeper_new(const struct keeper_config *config) {
   }
   if (config->consensus != NULL) /* [FETCH-1] */
     fetch_set_consensus(keeper->fetch, 0, config->consensus);
+  learn_places(keeper);
   return keeper;
 }
 
@@ -63,6 +70,7 @@ void keeper_free(struct keeper *keeper) {
   id_table_wipe(&keeper->connections);
   timer_heap_wipe(&keeper->timers);
   index_map_wipe(&keeper->per_address);
+  site_count_wipe(&keeper->sites);
   cell_pool_free(keeper->cells);
   random_wipe(&keeper->random);
   free(keeper);
@@ -70,19 +78,42 @@ void keeper_free(struct keeper *keeper) {
 
 /* ---- who may connect ---- */
 
-/* [LIMIT-5] */
-static bool may_connect(struct keeper *keeper, const struct address *peer) {
-  uint64_t count = 0;
-  if (address_is_private(peer)) return true;
-  index_map_get(&keeper->per_address, address_source_key(peer), &count);
-  return count < LIMIT_LINKS_PER_ADDRESS && index_map_put(&keeper->per_address, address_source_key(peer), count + 1);
+/* Links from one IPv4 address or IPv6 /64, and how many of them count for its /48. A shard says where a link that ended came from, not which it
+ * was: so it need not be known which of them those are. */
+struct place_count { uint32_t links, of_site; };
+
+static struct place_count get_count(const struct keeper *keeper, const struct address *peer) {
+  uint64_t value = 0;
+  index_map_get(&keeper->per_address, address_source_key(peer), &value);
+  return (struct place_count){(uint32_t)value, (uint32_t)(value >> 32)};
 }
 
+static bool put_count(struct keeper *keeper, const struct address *peer, struct place_count count) {
+  return index_map_put(&keeper->per_address, address_source_key(peer), (uint64_t)count.of_site << 32 | count.links);
+}
+
+/* [LIMIT-5] */
+static bool may_connect(struct keeper *keeper, const struct address *peer) {
+  if (address_is_private(peer)) return true;
+  struct place_count count = get_count(keeper, peer);
+  if (count.links++ >= LIMIT_LINKS_PER_ADDRESS) return false;
+  bool is_of_site = site_count_applies(&keeper->sites, peer);
+  if (is_of_site && !site_count_enter(&keeper->sites, peer)) return false;
+  count.of_site += is_of_site;
+  if (put_count(keeper, peer, count)) return true;
+  if (is_of_site) site_count_leave(&keeper->sites, peer);
+  return false;
+}
+
+/* [LIMIT-5] Where some count for the /48 and some do not, since a consensus came between, one goes that counts as a new one would not. */
 static void count_out(struct keeper *keeper, const struct address *peer) {
-  uint64_t count = 0;
-  if (address_is_private(peer) || !index_map_get(&keeper->per_address, address_source_key(peer), &count)) return;
-  if (count <= 1) index_map_remove(&keeper->per_address, address_source_key(peer));
-  else index_map_put(&keeper->per_address, address_source_key(peer), count - 1);
+  struct place_count count = get_count(keeper, peer);
+  if (address_is_private(peer) || count.links == 0) return;
+  bool is_of_site = count.of_site == count.links || (count.of_site > 0 && !site_count_applies(&keeper->sites, peer));
+  if (is_of_site) site_count_leave(&keeper->sites, peer);
+  count.of_site -= is_of_site;
+  if (--count.links == 0) index_map_remove(&keeper->per_address, address_source_key(peer));
+  else put_count(keeper, peer, count);
 }
 
 static void link_closed(struct keeper *keeper, const struct machine_message *message, uint32_t shard) {
@@ -156,6 +187,7 @@ static void spread_news(struct keeper *keeper, instant now) {
   take_split(keeper);
   show_networks(keeper);
   if (!fetch_take_news(keeper->fetch)) return;
+  learn_places(keeper);
   for (uint32_t i = 0; i < keeper->config.shard_count; i++) keeper->owes_consensus[i] = true;
   keeper->consensus_unsaved = true;
   const struct relay_entry *own = consensus_find(consensus, keeper->config.self->identity);

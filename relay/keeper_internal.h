@@ -6,6 +6,7 @@
 #define TUNIC_RELAY_KEEPER_INTERNAL_H
 
 #include "directory/expiry.h"
+#include "directory/site_count.h"
 #include "protocol/effect_queue.h"
 #include "protocol/index_map.h"
 #include "protocol/limits.h"
@@ -26,7 +27,8 @@ struct keeper {
   struct cell_pool *cells;
   struct trunk_pool trunks;
   struct fetch *fetch;
-  struct index_map per_address;
+  struct index_map per_address; /* struct place_count of address_source_key */
+  struct site_count sites;
   struct onion_keys *keys;
   struct document *descriptor; /* the newest, as it was handed in; NULL: none yet */
   struct id keys_write;        /* the onion keys' file is being written: not yet used */

@@ -94,28 +94,7 @@ Test(authority, a_vote_of_another_epoch_takes_no_other_s_place) {
   place_end(&place);
 }
 
-/* Of one epoch there are as many as variants. */
-static struct consensus *make_variant(struct place *place, uint64_t epoch, int64_t variant) {
-  static struct relay_entry entries[FEW];
-  static struct exit_summary summaries[FEW];
-  const struct network_file *network = &place->networks[0];
-  struct consensus_header header;
-  struct consensus_signature signatures[MEMBERS];
-  enum outcome outcome;
-  sample_entries(entries, summaries, FEW);
-  sample_header(&header, network, entries, FEW);
-  header.epoch = epoch;
-  header.valid_after.milliseconds += variant;
-  struct document *text = consensus_format(network->id, &header, entries);
-  for (uint32_t i = 0; i < place->members; i++) sample_sign(&signatures[i], network, &header, place->first + i, 0);
-  struct document *whole = consensus_compose(text, signatures, place->members);
-  struct consensus *consensus = network_chain_consensus(place->chain, document_bytes(whole), document_len(whole), &outcome, NULL);
-  cr_assert(consensus, "%s", outcome_name(outcome));
-  document_release(text);
-  document_release(whole);
-  return consensus;
-}
-
+static struct consensus *make_variant(struct place *place, uint64_t epoch, int64_t variant) { return place_consensus(place, epoch, variant, NULL); }
 static struct consensus *make_consensus(struct place *place, uint64_t epoch) { return make_variant(place, epoch, 0); }
 
 /* What is served; 0: nothing. */

@@ -163,3 +163,25 @@ void place_find_running(struct place *place, uint32_t count) {
     relays_set_running(place->authority, relay, true);
   }
 }
+
+struct consensus *place_consensus(const struct place *place, uint64_t epoch, int64_t variant, const struct address *relay) {
+  static struct relay_entry entries[FEW];
+  static struct exit_summary summaries[FEW];
+  const struct network_file *network = &place->networks[0];
+  struct consensus_header header;
+  struct consensus_signature signatures[MEMBERS];
+  enum outcome outcome;
+  sample_entries(entries, summaries, FEW);
+  if (relay != NULL) entries[1].address = *relay;
+  sample_header(&header, network, entries, FEW);
+  header.epoch = epoch;
+  header.valid_after.milliseconds += variant;
+  struct document *text = consensus_format(network->id, &header, entries);
+  for (uint32_t i = 0; i < place->members; i++) sample_sign(&signatures[i], network, &header, place->first + i, 0);
+  struct document *whole = consensus_compose(text, signatures, place->members);
+  struct consensus *consensus = network_chain_consensus(place->chain, document_bytes(whole), document_len(whole), &outcome, NULL);
+  cr_assert(consensus, "%s", outcome_name(outcome));
+  document_release(text);
+  document_release(whole);
+  return consensus;
+}

@@ -1,5 +1,5 @@
 /* An authority and its folder, for tests: starts, power cuts, disks that fail; nobody else is there.
- * Spec: none. Called by authority.c and authority_relays.c of this folder.
+ * Spec: none. Called by authority.c, authority_relays.c and authority_sources.c of this folder.
  * It is authority 0 of the sample network's second serial; what was written is kept for the next start.
  */
 #ifndef TUNIC_TESTS_UNIT_DIRECTORY_AUTHORITY_PLACE_H
@@ -46,5 +46,7 @@ void place_read_record(const struct place *, const struct document *, struct agr
 void place_run(struct place *, uint64_t duration);
 /* Relays that handed their descriptors in, and run. */
 void place_find_running(struct place *, uint32_t count);
+/* Of serial 1; of one epoch there are as many as variants. One of its relays is at this address (NULL: at the sample's). */
+struct consensus *place_consensus(const struct place *, uint64_t epoch, int64_t variant, const struct address *relay);
 
 #endif
