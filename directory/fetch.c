@@ -12,6 +12,7 @@ struct fetch *fetch_new(const struct fetch_config *config) {
   fetch->config = *config;
   fetch->eager = config->eager;
   fetch->next_get = INSTANT_NEVER;
+  fetch->patience = FETCH_PATIENCE_FIRST;
   fetch->last_failure = OUTCOME_NO_CONSENSUS;
   list_init(&fetch->exchanges);
   return fetch;
@@ -284,7 +285,7 @@ instant fetch_deadline(const struct fetch *fetch) {
   for (uint32_t i = 0; fetch->descriptor != NULL && fetch->has_clock && !fetch->split && i < newest(fetch)->authority_count; i++)
     if (!fetch->publications[i].under_way) deadline = instant_earlier(deadline, fetch->publications[i].next);
   for (struct list_node *node = list_first(&fetch->exchanges); node != NULL; node = list_after(&fetch->exchanges, node))
-    deadline = instant_earlier(deadline, LIST_OBJECT(node, struct exchange, node)->deadline);
+    deadline = instant_earlier(deadline, fetch_exchange_deadline(LIST_OBJECT(node, struct exchange, node)));
   return deadline;
 }
 
@@ -292,8 +293,7 @@ void fetch_tick(struct fetch *fetch, instant now) {
   struct list_node *next;
   for (struct list_node *node = list_first(&fetch->exchanges); node != NULL; node = next) {
     next = list_after(&fetch->exchanges, node);
-    struct exchange *exchange = LIST_OBJECT(node, struct exchange, node);
-    if (exchange->deadline <= now) fetch_end_exchange(exchange, now, OUTCOME_TIMED_OUT);
+    fetch_exchange_tick(LIST_OBJECT(node, struct exchange, node), now);
   }
   if (fetch->wants_guard && fetch->guard_until <= now) fetch_use_guard(fetch, now, NULL, NULL);
   if (fetch->next_get <= now) begin_get(fetch, now, true);

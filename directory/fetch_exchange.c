@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define EXCHANGE_TIME (30 * SECONDS)
-
 static struct exchange *find(const struct fetch *fetch, struct id connection) {
   for (struct list_node *node = list_first(&fetch->exchanges); node != NULL; node = list_after(&fetch->exchanges, node)) {
     struct exchange *exchange = LIST_OBJECT(node, struct exchange, node);
@@ -40,13 +38,29 @@ static bool connect_to(struct exchange *exchange, const struct address *address)
   return effect_queue_put(fetch->config.effects, &effect);
 }
 
-static struct exchange *exchange_new(struct fetch *fetch, instant now, bool is_put, int authority) {
+/* [FETCH-14] */
+static uint64_t most_patience(const struct fetch *fetch) {
+  uint64_t interval = (uint64_t)fetch_network(fetch)->timing.interval * MILLISECONDS;
+  return interval > LIMIT_TRANSFER_LOOK_TIME ? interval : LIMIT_TRANSFER_LOOK_TIME;
+}
+
+static uint64_t patience(const struct fetch *fetch) {
+  uint64_t most = most_patience(fetch);
+  return fetch->patience < most ? fetch->patience : most;
+}
+
+/* trunk: of a link that is open already, and stays its owner's; NULL: the exchange makes its own. */
+static struct exchange *exchange_new(struct fetch *fetch, instant now, bool is_put, int authority, struct trunk *trunk) {
   struct exchange *exchange = calloc(1, sizeof *exchange);
   if (exchange == NULL) return NULL;
   exchange->fetch = fetch;
   exchange->is_put = is_put;
   exchange->authority = authority;
-  exchange->deadline = instant_after(now, EXCHANGE_TIME);
+  transfer_watch_begin(&exchange->watch, now, LIMIT_TRANSFER_LOOK_TIME, trunk == NULL ? NULL : trunk_transfers(trunk));
+  exchange->look_at = instant_after(now, LIMIT_TRANSFER_LOOK_TIME);
+  exchange->give_up_at = instant_after(now, patience(fetch));
+  exchange->is_borrowed = trunk != NULL;
+  exchange->trunk = trunk;
   list_append(&fetch->exchanges, &exchange->node);
   return exchange;
 }
@@ -71,7 +85,7 @@ static void drop(struct exchange *exchange, enum effect_kind how) {
 }
 
 bool fetch_begin_with_mirror(struct fetch *fetch, instant now, const struct relay_entry *entry) {
-  struct exchange *exchange = exchange_new(fetch, now, false, -1);
+  struct exchange *exchange = exchange_new(fetch, now, false, -1, NULL);
   if (exchange == NULL) return false;
   exchange->peer.suites = entry->link_suites;
   memcpy(exchange->peer.identity, entry->identity, IDENTITY_BYTES);
@@ -84,7 +98,7 @@ bool fetch_begin_with_mirror(struct fetch *fetch, instant now, const struct rela
 
 bool fetch_begin_with_authority(struct fetch *fetch, instant now, const struct network_file *network, uint32_t index, bool is_put) {
   const struct network_authority *authority = &network->authorities[index];
-  struct exchange *exchange = exchange_new(fetch, now, is_put, (int)index);
+  struct exchange *exchange = exchange_new(fetch, now, is_put, (int)index, NULL);
   if (exchange == NULL) return false;
   exchange->peer.suites = 1 << AEAD_CHACHA20_POLY1305; /* [LINK-2] the network file declares no more for authorities */
   fetch->asked_authorities += !is_put;
@@ -107,9 +121,30 @@ bool fetch_begin_with_authority(struct fetch *fetch, instant now, const struct n
   return begun;
 }
 
+/* [FETCH-14] What an attempt at a consensus took says what the next one may need. */
+static void learn_patience(const struct exchange *exchange, instant now, bool ran_out) {
+  struct fetch *fetch = exchange->fetch;
+  uint64_t taken = instant_until(exchange->watch.began, now), enough = 2 * taken > FETCH_PATIENCE_FIRST ? 2 * taken : FETCH_PATIENCE_FIRST;
+  if (exchange->is_put) return;
+  if (ran_out && fetch->patience < most_patience(fetch)) fetch->patience *= 2;
+  else if (!ran_out && enough < fetch->patience) fetch->patience = enough;
+}
+
+instant fetch_exchange_deadline(const struct exchange *exchange) { return instant_earlier(exchange->look_at, exchange->give_up_at); }
+
+void fetch_exchange_tick(struct exchange *exchange, instant now) {
+  if (fetch_exchange_deadline(exchange) > now) return;
+  bool moves = transfer_watch_look(&exchange->watch, now, exchange->trunk == NULL ? NULL : trunk_transfers(exchange->trunk));
+  bool ran_out = exchange->give_up_at <= now;
+  exchange->look_at = instant_after(now, LIMIT_TRANSFER_LOOK_TIME);
+  if (moves && ran_out) learn_patience(exchange, now, true);
+  if (!moves || ran_out) fetch_end_exchange(exchange, now, OUTCOME_TIMED_OUT);
+}
+
 void fetch_end_exchange(struct exchange *exchange, instant now, enum outcome outcome) {
   struct fetch *fetch = exchange->fetch;
   bool is_put = exchange->is_put;
+  if (outcome == OUTCOME_OK) learn_patience(exchange, now, false);
   int authority = exchange->authority;
   uint32_t serial = exchange->serial;
   drop(exchange, EFFECT_CLOSE);
@@ -168,10 +203,8 @@ static void follow_state(struct exchange *exchange) {
 }
 
 bool fetch_begin_with_guard(struct fetch *fetch, instant now, struct trunk *trunk) {
-  struct exchange *exchange = exchange_new(fetch, now, false, -1);
+  struct exchange *exchange = exchange_new(fetch, now, false, -1, trunk);
   if (exchange == NULL) return false;
-  exchange->is_borrowed = true;
-  exchange->trunk = trunk;
   fetch->asked_guard++;
   link_opened(exchange);
   return true;

@@ -8,6 +8,8 @@
 #include "directory/expiry.h"
 #include "directory/fetch.h"
 
+#define FETCH_PATIENCE_FIRST (2 * MINUTES) /* [FETCH-14] */
+
 /* One link to one node, for one request. */
 struct exchange {
   struct fetch *fetch;
@@ -27,7 +29,8 @@ struct exchange {
   struct trunk *trunk; /* NULL while a name is looked up */
   struct link_peer peer;
   uint16_t port;
-  instant deadline;
+  struct transfer_watch watch; /* whether it moves */
+  instant look_at, give_up_at; /* [FETCH-14] */
   struct list_node node;
 };
 
@@ -61,6 +64,7 @@ struct fetch {
   struct consensus *consensus;
   struct document *descriptor;
   struct list exchanges;
+  uint64_t patience; /* [FETCH-14] with an exchange that moves; bounded by the interval when it is used */
   uint32_t get_failures, sources_tried, old_answers, next_number; /* each in a row */
   instant next_get;
   struct expiry_warning network_expiry;
@@ -90,6 +94,9 @@ bool fetch_begin_with_mirror(struct fetch *, instant now, const struct relay_ent
 void fetch_free_exchange(struct exchange *);
 /* Over a link that is open already, and stays the client's. */
 bool fetch_begin_with_guard(struct fetch *, instant now, struct trunk *);
+/* Looks whether it goes on, when it is due. */
+instant fetch_exchange_deadline(const struct exchange *);
+void fetch_exchange_tick(struct exchange *, instant now);
 /* Closes it and tells fetch.c how it went, unless that was told already. */
 void fetch_end_exchange(struct exchange *, instant now, enum outcome);
 

@@ -49,6 +49,7 @@ enum {
 #define LIMIT_BACKLOG_YOUNG (2 * SECONDS)      /* a queue whose next cell has waited so long makes no progress by giving one */
 #define LIMIT_CLOSE_ANSWER_TIME (60 * SECONDS) /* a neighbour that does not answer CLOSE loses the link */
 #define LIMIT_LINK_IDLE_TIME (3 * MINUTES)     /* a link without circuits closes */
+#define LIMIT_TRANSFER_LOOK_TIME (30 * SECONDS) /* who asks for a document looks so often whether it moves */
 /* [LIMIT-11] A circuit that carries nothing, at a relay */
 #define LIMIT_CIRCUIT_IDLE_TIME (1 * HOURS)    /* where it ends and has no streams, and anywhere when the table is nearly full */
 #define LIMIT_CIRCUIT_SILENT_TIME (24 * HOURS) /* anywhere: a stream may be silent for so long */
@@ -109,6 +110,7 @@ enum {
   LIMIT_AUTHORITIES = 31,
   LIMIT_RELAYS = 20000,
   LIMIT_TRANSFERS_PER_LINK = 4,
+  LIMIT_TRANSFER_LEAST_RATE = 2048, /* bytes a second, [XFER-11] */
   LIMIT_LINE_BYTES = 1024,
 };
 

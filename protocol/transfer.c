@@ -50,6 +50,7 @@ struct transfers {
   size_t put_max_bytes;
   uint32_t puts_at_once;
   uint16_t last_request;
+  uint64_t moved;
   uint8_t turn; /* the slot whose document sends next */
   uint8_t event_first, event_count;
   uint8_t events[SLOTS]; /* slots, a ring: a slot has at most one event at a time */
@@ -329,6 +330,7 @@ static enum outcome receive_chunk(struct transfers *t, const uint8_t *body, size
   if (!make_room(slot, slot->moved + count)) return OUTCOME_NO_MEMORY;
   memcpy(slot->arriving + slot->moved, body + CHUNK_HEADER_BYTES, count);
   slot->moved += count;
+  t->moved += count;
   return slot->moved == slot->length ? receive_last_chunk(t, slot) : OUTCOME_OK;
 }
 
@@ -411,7 +413,7 @@ static bool write_done(struct transfer *slot, struct message_writer *writer) {
   return true;
 }
 
-static bool write_chunk(struct transfer *slot, struct message_writer *writer) {
+static bool write_chunk(struct transfers *t, struct transfer *slot, struct message_writer *writer) {
   size_t room = message_room(writer, CONTROL_CHUNK);
   if (room <= CHUNK_HEADER_BYTES) return false;
   size_t count = slot->length - slot->moved;
@@ -421,6 +423,7 @@ static bool write_chunk(struct transfer *slot, struct message_writer *writer) {
   put_u16(body, slot->request);
   memcpy(body + CHUNK_HEADER_BYTES, document_bytes(slot->document) + slot->moved, count);
   slot->moved += count;
+  t->moved += count;
   if (slot->moved == slot->length) slot->step = slot->is_put ? STEP_CLOSING : STEP_DONE;
   return true;
 }
@@ -445,7 +448,7 @@ static bool write_next_chunk(struct transfers *t, struct message_writer *writer)
   for (size_t i = 0; i < SLOTS; i++) {
     size_t index = (t->turn + i) % SLOTS;
     if (t->slots[index].step != STEP_SENDING) continue;
-    if (!write_chunk(&t->slots[index], writer)) return false; /* no room: its turn is still to come */
+    if (!write_chunk(t, &t->slots[index], writer)) return false; /* no room: its turn is still to come */
     t->turn = (uint8_t)((index + 1) % SLOTS);
     return true;
   }
@@ -458,4 +461,22 @@ void transfers_write(struct transfers *t, struct message_writer *writer) {
     wrote = write_short(t, writer);
     wrote |= write_next_chunk(t, writer);
   } while (wrote);
+}
+
+/* ---- Whether it moves ---- */
+
+uint64_t transfers_moved(const struct transfers *t) { return t->moved; }
+
+void transfer_watch_begin(struct transfer_watch *watch, instant now, uint64_t space, const struct transfers *t) {
+  uint64_t moved = t == NULL ? 0 : t->moved;
+  *watch = (struct transfer_watch){.began = now, .space = space, .first = moved, .seen = moved};
+}
+
+/* [XFER-11] */
+bool transfer_watch_look(struct transfer_watch *watch, instant now, const struct transfers *t) {
+  uint64_t moved = t == NULL ? 0 : t->moved, taken = instant_until(watch->began, now);
+  uint64_t least = taken <= watch->space ? 0 : (taken - watch->space) / MILLISECONDS * LIMIT_TRANSFER_LEAST_RATE / 1000;
+  bool moves = moved > watch->seen && moved - watch->first >= least;
+  watch->seen = moved;
+  return moves;
 }

@@ -71,5 +71,13 @@ bool transfers_has_output(const struct transfers *);
 void transfers_write(struct transfers *, struct message_writer *);
 /* Requests of ours under way. */
 uint32_t transfers_pending(const struct transfers *);
+/* Bytes of documents that were sent or came, ever. */
+uint64_t transfers_moved(const struct transfers *);
+
+/* [XFER-11] Whether documents move. Looks are `space` apart. */
+struct transfer_watch { instant began; uint64_t space, first, seen; };
+/* transfers NULL: there are none yet, and begin with nothing moved. */
+void transfer_watch_begin(struct transfer_watch *, instant now, uint64_t space, const struct transfers *);
+bool transfer_watch_look(struct transfer_watch *, instant now, const struct transfers *);
 
 #endif

@@ -55,8 +55,9 @@ static const struct network_file *file_at(const struct fetch_bench *bench, uint6
   return bench->next_text != NULL && epoch >= bench->next.starts ? &bench->next : &bench->network;
 }
 
-static void make_sources(struct fetch_bench *bench) {
+static void make_sources(struct fetch_bench *bench, bool in_lab) {
   sample_network(&bench->network, BENCH_AUTHORITIES);
+  if (!in_lab) network_timing_production(&bench->network.timing);
   for (uint32_t i = 0; i < BENCH_AUTHORITIES; i++) {
     struct network_authority *authority = &bench->network.authorities[i];
     snprintf(authority->host, sizeof authority->host, "127.0.0.1");
@@ -75,10 +76,13 @@ static struct document *format_epoch(struct fetch_bench *bench, uint64_t epoch, 
   struct consensus_header header;
   struct consensus_signature signatures[BENCH_AUTHORITIES];
   int64_t interval = bench->network.timing.interval;
-  struct relay_entry entries[BENCH_RELAYS];
-  memcpy(entries, bench->entries, sizeof entries);
+  static struct relay_entry entries[BENCH_LISTED];
+  static struct exit_summary summaries[BENCH_LISTED];
+  uint32_t count = bench->listed > 0 && epoch > 1 ? bench->listed : BENCH_RELAYS;
+  if (count > BENCH_RELAYS) sample_entries(entries, summaries, count);
+  else memcpy(entries, bench->entries, sizeof bench->entries);
   entries[epoch % BENCH_RELAYS].weight += (uint32_t)epoch + variant;
-  sample_header(&header, file_at(bench, epoch), entries, BENCH_RELAYS);
+  sample_header(&header, file_at(bench, epoch), entries, count);
   header.epoch = epoch;
   header.valid_after = date_after(header.valid_after, (int64_t)(epoch - 1) * interval);
   header.fresh_until = date_after(header.valid_after, interval);
@@ -133,11 +137,11 @@ static void make_fetch(struct fetch_bench *bench, bool has_guard) {
   cr_assert(bench->fetch);
 }
 
-void fetch_bench_init(struct fetch_bench *bench, const char *test) {
+static void init(struct fetch_bench *bench, const char *test, bool in_lab) {
   memset(bench, 0, sizeof *bench);
   cr_assert(crypto_start());
   bench->random = test_random(test);
-  make_sources(bench);
+  make_sources(bench, in_lab);
   memory_budget_init(&bench->budget, 64 << 20);
   bench->cells = cell_pool_new(&bench->budget, 1024);
   cr_assert(bench->cells);
@@ -152,6 +156,16 @@ void fetch_bench_init(struct fetch_bench *bench, const char *test) {
   cr_assert(bench->networks, "%s", outcome_name(outcome));
   make_fetch(bench, false);
   fetch_bench_decide(bench, 1);
+}
+
+void fetch_bench_init(struct fetch_bench *bench, const char *test) { init(bench, test, true); }
+
+void fetch_bench_init_far(struct fetch_bench *bench, const char *test, uint32_t listed, uint64_t bytes_per_s) {
+  init(bench, test, false);
+  cr_assert_leq(listed, BENCH_LISTED);
+  bench->listed = listed;
+  for (int i = 0; i < BENCH_AUTHORITIES; i++) bench->authorities[i].bytes_per_s = bytes_per_s, bench->authorities[i].line_bytes = BENCH_LINE_BYTES;
+  for (int i = 0; i < BENCH_RELAYS; i++) bench->relays[i].bytes_per_s = bytes_per_s, bench->relays[i].line_bytes = BENCH_LINE_BYTES;
 }
 
 void fetch_bench_decide(struct fetch_bench *bench, uint64_t epoch) {
@@ -227,9 +241,9 @@ static void answer_well(struct fetch_bench *bench, struct fetch_bench_connection
   transfers_answer(transfers, event->request, document);
 }
 
-static struct document *too_much(size_t most) {
-  uint8_t *bytes = calloc(1, most + 1);
-  struct document *document = document_new(bytes, most + 1);
+static struct document *zeros(size_t len) {
+  uint8_t *bytes = calloc(1, len);
+  struct document *document = document_new(bytes, len);
   free(bytes);
   return document;
 }
@@ -255,7 +269,7 @@ static void answer_file(struct fetch_bench *bench, struct fetch_bench_source *so
   case FILES_CUT: give(transfers, request, half_of(bench->next_text)); break;
   case FILES_GARBAGE: give(transfers, request, document_new("garbage", 7)); break;
   case FILES_FORGED: give(transfers, request, fetch_bench_next(bench, bench->next.starts, 1, 2)); break;
-  case FILES_ENDLESS: give(transfers, request, too_much(LIMIT_NETWORK_FILE_BYTES)); break;
+  case FILES_ENDLESS: give(transfers, request, zeros(LIMIT_NETWORK_FILE_BYTES + 1)); break;
   case FILES_OTHER: give(transfers, request, fetch_bench_next(bench, bench->next.starts, 2, 3)); break;
   case FILES_SILENT:
   case FILE_CONDUCTS: break;
@@ -292,7 +306,8 @@ static bool answer(struct fetch_bench *bench, struct fetch_bench_connection *con
     if (event->about.kind == TRANSFER_CONSENSUS_DIFF) transfers_finish(transfers, request, OUTCOME_NOT_FOUND);
     else give(transfers, request, another(bench, event->about.epoch, 3));
     break;
-  case CONDUCT_ENDLESS: give(transfers, request, too_much(LIMIT_CONSENSUS_PACKED_BYTES)); break;
+  case CONDUCT_ENDLESS: give(transfers, request, zeros(LIMIT_CONSENSUS_PACKED_BYTES + 1)); break;
+  case CONDUCT_LARGEST: give(transfers, request, zeros(event->about.kind == TRANSFER_CONSENSUS_DIFF ? CONSENSUS_DIFF_PACKED_BYTES : LIMIT_CONSENSUS_PACKED_BYTES)); break;
   case CONDUCT_SILENT: break;
   case CONDUCT_HANGS_UP:
   case CONDUCT_REFUSES:
@@ -380,6 +395,19 @@ static bool serve(struct fetch_bench *bench, struct fetch_bench_connection *conn
   return true;
 }
 
+/* What it sends, as its line allows; of idle time a second makes up, or what a few records take. */
+static size_t send_down(const struct fetch_bench *bench, const struct fetch_bench_connection *connection, uint8_t *out, size_t room) {
+  struct fetch_bench_source *source = connection->source;
+  if (source->bytes_per_s == 0) return trunk_transmit(connection->trunk, bench->now, out, room);
+  uint64_t most = source->bytes_per_s > BENCH_LINE_BYTES ? source->bytes_per_s : BENCH_LINE_BYTES;
+  source->line_bytes += (bench->now - source->line_at) * source->bytes_per_s / SECONDS;
+  source->line_at = bench->now;
+  if (source->line_bytes > most) source->line_bytes = most;
+  size_t sent = trunk_transmit(connection->trunk, bench->now, out, source->line_bytes < room ? source->line_bytes : room);
+  source->line_bytes -= sent;
+  return sent;
+}
+
 /* True if anything moved. */
 static bool pump(struct fetch_bench *bench, struct fetch_bench_connection *connection) {
   static uint8_t bytes[1 << 17];
@@ -389,7 +417,7 @@ static bool pump(struct fetch_bench *bench, struct fetch_bench_connection *conne
     hang_up(bench, connection);
     return true;
   }
-  size_t down = trunk_transmit(connection->trunk, bench->now, bytes, sizeof bytes);
+  size_t down = send_down(bench, connection, bytes, sizeof bytes);
   for (size_t at = 0, used = 1; at < down && used > 0; at += used) {
     while (fetch_room(bench->fetch, id) == 0 && fetch_work(bench->fetch, bench->now)) continue;
     if (fetch_receive(bench->fetch, bench->now, id, bytes + at, down - at, &used) != OUTCOME_OK) break;
@@ -415,7 +443,7 @@ static bool pump_guard(struct fetch_bench *bench) {
   if (link_needs_work(link)) cr_assert_eq(link_work(link, bench->now), OUTCOME_OK);
   size_t up = trunk_transmit(bench->guard_trunk, bench->now, bytes, sizeof bytes);
   bool serves = serve(bench, &bench->guard, bytes, up);
-  size_t down = serves ? trunk_transmit(bench->guard.trunk, bench->now, bytes, sizeof bytes) : 0;
+  size_t down = serves ? send_down(bench, &bench->guard, bytes, sizeof bytes) : 0;
   for (size_t at = 0, used = 1; at < down && used > 0 && outcome == OUTCOME_OK; at += used) {
     if (link_needs_work(link)) outcome = link_work(link, bench->now);
     if (outcome == OUTCOME_OK) outcome = trunk_receive(bench->guard_trunk, bench->now, bytes + at, down - at, &used);

@@ -10,7 +10,7 @@
 #include "protocol/memory_budget.h"
 #include "tests/unit/directory/documents.h"
 
-enum { BENCH_AUTHORITIES = 4, BENCH_RELAYS = 6, BENCH_CONNECTIONS = 16, BENCH_EPOCHS = 12 };
+enum { BENCH_AUTHORITIES = 4, BENCH_RELAYS = 6, BENCH_CONNECTIONS = 16, BENCH_EPOCHS = 12, BENCH_LISTED = 3000, BENCH_LINE_BYTES = 4096 };
 
 /* How a source answers who asks for the consensus. */
 enum conduct {
@@ -25,6 +25,7 @@ enum conduct {
   CONDUCT_FORGED,   /* signed by too few */
   CONDUCT_OTHER,    /* another of the asker's epoch, signed by a quorum as well */
   CONDUCT_ENDLESS,  /* announces more than anybody takes */
+  CONDUCT_LARGEST,  /* as much as anybody takes, and nothing of use */
   CONDUCT_SILENT,   /* never answers */
   CONDUCT_HANGS_UP, /* closes when asked */
   CONDUCT_REFUSES,  /* can't be connected to */
@@ -53,6 +54,8 @@ struct fetch_bench_source {
   uint32_t handed_in;  /* descriptors */
   uint32_t diffs_given, wholes_given;
   int64_t clock_ms;    /* how far its clock is ahead of the true time */
+  uint64_t bytes_per_s, line_bytes; /* towards the client; 0: no limit; what its line takes at once */
+  instant line_at;
   struct guarded_key *key;
   struct link_self self;
 };
@@ -64,6 +67,7 @@ struct fetch_bench {
   struct document *network_text, *next_text;
   struct network_chain *networks;           /* the client's: serial 1 at first */
   struct fetch_bench_source authorities[BENCH_AUTHORITIES], relays[BENCH_RELAYS];
+  uint32_t listed;                        /* relays of the epochs after the first; 0: those of the bench */
   struct relay_entry entries[BENCH_RELAYS];
   struct exit_summary summaries[BENCH_RELAYS];
   struct consensus *epochs[BENCH_EPOCHS]; /* by epoch; made when first wanted, an interval apart */
@@ -89,6 +93,9 @@ struct fetch_bench {
 
 /* The true time at the start is the moment when epoch 1 becomes valid. */
 void fetch_bench_init(struct fetch_bench *, const char *test);
+/* The same with production's timing: the client is far away, so that so many bytes a second come from each source, and from epoch 2
+ * on so many relays are listed (0: as before), which nobody can ask. */
+void fetch_bench_init_far(struct fetch_bench *, const char *test, uint32_t listed, uint64_t bytes_per_s);
 void fetch_bench_wipe(struct fetch_bench *);
 struct consensus *fetch_bench_consensus(struct fetch_bench *, uint64_t epoch);
 struct date fetch_bench_date(const struct fetch_bench *); /* the true one */
