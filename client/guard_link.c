@@ -203,7 +203,8 @@ void guard_link_lost(struct client *client, struct guard_link *link, instant now
 }
 
 void guard_link_timer(struct client *client, struct guard_link *link, instant now) {
-  bool in_use = trunk_side_count(link->trunk) > 0 || list_first(&link->waiting) != NULL;
+  /* [LIMIT-8] */
+  bool in_use = trunk_side_count(link->trunk) > 0 || list_first(&link->waiting) != NULL || fetch_uses_guard(client->fetch, link->trunk);
   if (in_use) link->unused_since = 0;
   else if (link->unused_since == 0) link->unused_since = now;
   bool unused = !in_use && (link->retiring || instant_until(link->unused_since, now) >= LIMIT_LINK_IDLE_TIME);

@@ -111,6 +111,7 @@ static void opened(struct authority *authority, struct authority_link *link, ins
   link->is_open = true;
   /* A relay that leaves the probe's CREATE unanswered keeps others from being tested. */
   uint64_t wait = link->kind == LINK_PROBE ? LIMIT_HANDSHAKE_TIME : LIMIT_LINK_IDLE_TIME;
+  transfer_watch_begin(&link->watch, now, wait, trunk_transfers(link->trunk));
   timer_heap_set(&authority->timers, &link->timer, TIMER_LINK, link->connection, instant_after(now, wait));
   /* [AUTH-11] Strangers hand in descriptors, one at a time. */
   if (link->member < 0) transfers_limit_puts(trunk_transfers(link->trunk), LIMIT_DESCRIPTOR_BYTES, 1);
@@ -232,9 +233,15 @@ enum outcome authority_link_receive(struct authority *authority, struct authorit
   return link->is_gone ? (outcome == OUTCOME_OK ? OUTCOME_DONE : outcome) : OUTCOME_OK;
 }
 
+/* [LIMIT-8] A stranger's, while documents move on it. */
+static bool may_linger(struct authority_link *link, instant now) {
+  return transfer_watch_look(&link->watch, now, trunk_transfers(link->trunk)) && instant_until(link->watch.began, now) < LIMIT_VISIT_TIME;
+}
+
 void authority_link_timer(struct authority *authority, struct authority_link *link, instant now) {
   /* Links between authorities stay; visitors that linger make room; a probe has had its time. */
-  if (link->is_open && link->kind != LINK_PROBE && link->member >= 0)
+  bool may_stay = link->is_open && link->kind != LINK_PROBE;
+  if (may_stay && (link->member >= 0 || may_linger(link, now)))
     timer_heap_set(&authority->timers, &link->timer, TIMER_LINK, link->connection, instant_after(now, LIMIT_LINK_IDLE_TIME));
   else authority_link_lost(authority, link, now, link->is_open && link->kind != LINK_PROBE ? OUTCOME_DONE : OUTCOME_TIMED_OUT);
 }

@@ -65,6 +65,7 @@ struct authority_link {
   struct trunk_side side;
   uint16_t put_request, vote_request, consensus_request, network_request; /* LINK_PEER: ours under way; 0: none */
   struct timer timer;
+  struct transfer_watch watch;  /* a stranger's, since it opened */
   struct list_node wants_work, gone;
 };
 

@@ -57,6 +57,8 @@ void fetch_publish(struct fetch *, instant now, struct document *descriptor);
  * and whose it is; or NULL where no guard can be reached. While it is opening: nothing, for a while. */
 bool fetch_wants_guard(const struct fetch *);
 void fetch_use_guard(struct fetch *, instant now, struct trunk *, const uint8_t identity[IDENTITY_BYTES]);
+/* Whether an answer is waited for there: its link is in use. */
+bool fetch_uses_guard(const struct fetch *, const struct trunk *);
 /* What came on such a link of what was asked there; takes the event's document. */
 void fetch_guard_event(struct fetch *, instant now, const struct trunk *, const struct transfer_event *);
 /* The link is gone, or about to be. */

@@ -333,6 +333,8 @@ static struct exchange *find_borrowed(const struct fetch *fetch, const struct tr
   return NULL;
 }
 
+bool fetch_uses_guard(const struct fetch *fetch, const struct trunk *trunk) { return find_borrowed(fetch, trunk) != NULL; }
+
 /* [FETCH-13] What comes for a request that was given up is of no use to the next one. */
 void fetch_guard_event(struct fetch *fetch, instant now, const struct trunk *trunk, const struct transfer_event *event) {
   struct exchange *exchange = find_borrowed(fetch, trunk);

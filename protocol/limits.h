@@ -49,6 +49,7 @@ enum {
 #define LIMIT_BACKLOG_YOUNG (2 * SECONDS)      /* a queue whose next cell has waited so long makes no progress by giving one */
 #define LIMIT_CLOSE_ANSWER_TIME (60 * SECONDS) /* a neighbour that does not answer CLOSE loses the link */
 #define LIMIT_LINK_IDLE_TIME (3 * MINUTES)     /* a link without circuits closes */
+#define LIMIT_VISIT_TIME (1 * HOURS)           /* a stranger's link to an authority, whatever it carries */
 #define LIMIT_TRANSFER_LOOK_TIME (30 * SECONDS) /* who asks for a document looks so often whether it moves */
 /* [LIMIT-11] A circuit that carries nothing, at a relay */
 #define LIMIT_CIRCUIT_IDLE_TIME (1 * HOURS)    /* where it ends and has no streams, and anywhere when the table is nearly full */

@@ -271,9 +271,17 @@ void neighbour_lost(struct shard *shard, struct neighbour *neighbour, instant no
   list_append(&shard->gone, &neighbour->gone);
 }
 
+/* What the last look saw move may still be on its way: a close would cut it. */
+static bool carries_documents(struct neighbour *neighbour, instant now) {
+  uint64_t moved = transfers_moved(trunk_transfers(neighbour->trunk));
+  if (moved > neighbour->documents_seen) neighbour->documents_at = now;
+  neighbour->documents_seen = moved;
+  return moved > 0 && instant_until(neighbour->documents_at, now) < LIMIT_LINK_IDLE_TIME;
+}
+
 /* [LIMIT-8] */
 void neighbour_timer(struct shard *shard, struct neighbour *neighbour, instant now) {
-  bool idle = trunk_side_count(neighbour->trunk) == 0 && list_first(&neighbour->waiting) == NULL;
+  bool idle = trunk_side_count(neighbour->trunk) == 0 && list_first(&neighbour->waiting) == NULL && !carries_documents(neighbour, now);
   bool late = !neighbour->is_open || trunk_close_deadline(neighbour->trunk) <= now;
   neighbour->retiring = neighbour->retiring || (neighbour->retire_at != 0 && neighbour->retire_at <= now);
   if (late || idle) {

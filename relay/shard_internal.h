@@ -30,7 +30,7 @@ struct neighbour {
   struct address address;
   bool accepted, is_open, is_gone, retiring, is_counted;
   uint8_t identity[IDENTITY_BYTES]; /* zeros: a client */
-  instant retire_at;
+  instant retire_at, documents_at; uint64_t documents_seen; /* when a look found that bytes of documents had moved; how many had by the last */
   struct timer timer;
   struct list creates;              /* hops whose CREATE waits for work */
   uint32_t creates_queued;

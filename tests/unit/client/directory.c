@@ -66,6 +66,33 @@ Test(client_directory, a_link_that_is_cut_while_it_fetches_costs_an_attempt) {
   small_network_wipe(&network);
 }
 
+/* [LIMIT-8] The link has become old meanwhile, and carries no circuit any more. */
+Test(client_directory, a_link_is_not_left_before_the_answer_came) {
+  begin("old link", true);
+  for (int i = 0; i < 800000 && small_network_figure(&network, "fetches_from_guard") == 0; i++) run_for(5 * MILLISECONDS);
+  struct client *client = network.client;
+  struct list_node *node = list_first(&client->links);
+  while (node != NULL && !fetch_uses_guard(client->fetch, LIST_OBJECT(node, struct guard_link, of_client)->trunk)) node = list_after(&client->links, node);
+  cr_assert(node);
+  struct guard_link *link = LIST_OBJECT(node, struct guard_link, of_client);
+  struct circuit *circuit;
+  uint32_t cursor = 0;
+  struct id id;
+  while ((circuit = id_table_next(&client->circuits, &cursor, &id)) != NULL) {
+    if (circuit->link != link) continue;
+    trunk_detach(&circuit->side);
+    circuit_lost(client, circuit, network.sim.now, OUTCOME_LINK_FAILED);
+  }
+  link->retire_at = network.sim.now;
+  guard_link_timer(client, link, network.sim.now);
+  cr_assert(link->retiring);
+  guard_link_timer(client, link, network.sim.now);
+  run_for(10 * SECONDS);
+  cr_expect_eq(epoch(), 6);
+  cr_expect_eq(small_network_figure(&network, "fetches_from_relays"), 0);
+  small_network_wipe(&network);
+}
+
 /* ---- two files of serial 2 ---- */
 
 struct second { struct network_file file; char text[LIMIT_NETWORK_FILE_BYTES]; size_t len; };

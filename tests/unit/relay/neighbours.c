@@ -95,3 +95,19 @@ Test(neighbours, a_link_without_circuits_is_not_kept) {
   cr_assert(bench_has_link(bench, END_FIRST_NODE));
   bench_free(bench);
 }
+
+/* [LIMIT-8] Who takes a document on a slow line is not cut off in its midst. */
+Test(neighbours, a_link_without_circuits_is_kept_while_documents_go_over_it) {
+  struct bench *bench = bench_new();
+  bench_link(bench, END_CLIENT);
+  for (int i = 0; i < 6; i++) {
+    bench_get(bench, END_CLIENT, &(struct transfer_request){.kind = TRANSFER_CONSENSUS});
+    bench_wait(bench, LIMIT_LINK_IDLE_TIME / 2);
+    cr_assert(bench_has_link(bench, END_CLIENT), "%d", i);
+  }
+  bench_wait(bench, LIMIT_LINK_IDLE_TIME / 2);
+  cr_expect(bench_has_link(bench, END_CLIENT), "what was sent last may still be on its way");
+  bench_wait(bench, LIMIT_LINK_IDLE_TIME);
+  cr_expect_not(bench_has_link(bench, END_CLIENT));
+  bench_free(bench);
+}
