@@ -110,18 +110,28 @@ static bool is_newer(const struct vote_relay *relay, const struct vote_relay *th
   return memcmp(relay->digest, than->digest, DIGEST_BYTES) < 0;
 }
 
-/* [TALLY-5] NULL: of no link key and place can it be said that somebody honest tested them. */
-static const struct descriptor *choose(const struct opinions *opinions, const struct descriptor *const *shown, uint32_t tolerated) {
+/* Of the descriptors of which more than f votes show each of these belongings; NULL: there is none. */
+static const struct descriptor *choose_with(const struct opinions *opinions, const struct descriptor *const *shown, uint32_t tolerated,
+                                            const enum belonging_kind *kinds, size_t kind_count) {
   const struct vote_relay *newest = NULL;
   const struct descriptor *chosen = NULL;
-  uint32_t count = opinions->shown_count;
-  for (uint32_t i = 0; i < count; i++) {
+  for (uint32_t i = 0; i < opinions->shown_count; i++) {
     if (shown[i] == NULL || !is_newer(opinions->shown[i], newest)) continue;
-    if (count_same(shown, count, shown[i], BELONGING_LINK_KEY) <= tolerated || count_same(shown, count, shown[i], BELONGING_ADDRESS) <= tolerated) continue;
+    size_t k = 0;
+    while (k < kind_count && count_same(shown, opinions->shown_count, shown[i], kinds[k]) > tolerated) k++;
+    if (k < kind_count) continue;
     newest = opinions->shown[i];
     chosen = shown[i];
   }
   return chosen;
+}
+
+/* [TALLY-5] An onion key that is only beginning to spread waits, if there is another: one that liars alone have seen yet they could show for a
+ * relay of theirs as well. NULL: of no link key and place can it be said that somebody honest tested them. */
+static const struct descriptor *choose(const struct opinions *opinions, const struct descriptor *const *shown, uint32_t tolerated) {
+  static const enum belonging_kind KINDS[] = {BELONGING_LINK_KEY, BELONGING_ADDRESS, BELONGING_ONION_KEY};
+  const struct descriptor *chosen = choose_with(opinions, shown, tolerated, KINDS, 3);
+  return chosen ? chosen : choose_with(opinions, shown, tolerated, KINDS, 2);
 }
 
 static void fill_entry(struct candidate *candidate, const struct descriptor *descriptor) {
