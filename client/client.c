@@ -205,11 +205,17 @@ static void save_files(struct client *client, instant now) {
   }
 }
 
+/* [OUT-6] Once until a file can be written again: it is tried for ever. */
+static void tell_of_file(struct client *client, enum outcome outcome) {
+  bool was_told = client->unwritten;
+  client->unwritten = outcome != OUTCOME_OK;
+  if (client->unwritten) trace_write(client->config.trace, was_told ? TRACE_INFO : TRACE_WARNING, "client", "a file could not be written: %s", outcome_name(outcome));
+}
+
 static void written(struct client *client, instant now, const struct event *event) {
   if (connection_kind(client, event->id) != SLOT_FILE) return;
   id_table_remove(&client->connections, event->id);
-  if (event->outcome != OUTCOME_OK)
-    trace_write(client->config.trace, TRACE_WARNING, "client", "a file could not be written: %s", outcome_name(event->outcome));
+  tell_of_file(client, event->outcome);
   if (!client->saving || !id_equal(event->id, client->saving_id)) return;
   client->saving = false;
   if (event->outcome == OUTCOME_OK) return;
@@ -326,6 +332,7 @@ static size_t verb_transmit(void *self, instant now, struct id id, uint8_t *out,
 
 static void stop(struct client *client) {
   client->stopping = true;
+  client->save_at = 0; /* [GUARD-6] now or never */
   effect_queue_exit(&client->effects, OUTCOME_OK);
 }
 

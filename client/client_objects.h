@@ -152,6 +152,7 @@ struct client {
   struct { bool state, consensus, network; struct document *split; } unsaved; /* files */
   struct id saving_id;
   instant save_at;        /* the state, not before: it could not be written */
+  bool unwritten;         /* the newest file */
   uint8_t stage;          /* the furthest ever reached: it never runs backwards */
   enum outcome cause;     /* why the last build failed, or could not begin */
   int64_t clock_off;      /* milliseconds that our clock is ahead of the guard's */

@@ -195,3 +195,30 @@ Test(hostile_guard, a_full_disk_costs_no_guard_once_there_is_room_again) {
   cr_expect_eq(path.states_written, 1);
   hostile_path_wipe(&path);
 }
+
+/* [OUT-6] */
+Test(hostile_guard, a_full_disk_is_told_of_once) {
+  hostile_path_init(&path);
+  path.disk_is_full = true;
+  hostile_path_run(&path, SECONDS);
+  uint32_t failed = path.states_failed, warnings = path.warnings;
+  cr_assert_geq(failed, 1);
+  cr_expect_geq(warnings, 1);
+  hostile_path_run(&path, 60 * SECONDS);
+  cr_expect_gt(path.states_failed, failed);
+  cr_expect_eq(path.warnings, warnings);
+  hostile_path_wipe(&path);
+}
+
+/* [GUARD-6] Who stops a client to make room on its disk, and starts it again, keeps the guards. */
+Test(hostile_guard, a_client_that_stops_does_not_wait_to_save_them) {
+  hostile_path_init(&path);
+  path.disk_is_full = true;
+  hostile_path_run(&path, SECONDS);
+  cr_assert_geq(path.states_failed, 1);
+  path.disk_is_full = false;
+  path.machine.verbs->event(path.client, path.now, &(struct event){.kind = EVENT_STOP});
+  hostile_path_run(&path, 0);
+  cr_expect_eq(path.states_written, 1);
+  hostile_path_wipe(&path);
+}

@@ -13,8 +13,9 @@ enum { ROUNDS_MOST = 10000 };
 static const uint8_t proxy_application[4] = {127, 0, 0, 1};
 
 static void print(void *context, enum trace_level level, const char *area, const char *text) {
-  (void)context;
-  fprintf(stderr, "%s %s: %s\n", trace_level_name(level), area, text);
+  struct hostile_path *path = context;
+  path->warnings += level <= TRACE_WARNING;
+  if (path->trace.level == TRACE_DEBUG) fprintf(stderr, "%s %s: %s\n", trace_level_name(level), area, text);
 }
 
 static void init_relays(struct hostile_path *path, uint32_t exits) {
@@ -58,9 +59,9 @@ void hostile_path_init_exits(struct hostile_path *path, uint32_t exits, uint8_t 
   path->cells = cell_pool_new(&path->budget, 8192);
   path->contexts = aead_cache_new(64, AEAD_LIBSODIUM);
   trunk_pool_init(&path->trunks, path->cells, &path->random);
-  static const struct trace trace = {.level = TRACE_DEBUG, .sink = print};
+  path->trace = (struct trace){.level = getenv("TUNIC_TRACE") ? TRACE_DEBUG : TRACE_WARNING, .context = path, .sink = print};
   const struct client_config config = {
-      .trace = getenv("TUNIC_TRACE") ? &trace : NULL, .self = &path->client_self, .networks = path->networks, .budget = &path->budget, .pool_cells = 4096, .seed = {seed}};
+      .trace = &path->trace, .self = &path->client_self, .networks = path->networks, .budget = &path->budget, .pool_cells = 4096, .seed = {seed}};
   path->client = client_new(&config);
   path->machine = client_machine(path->client);
   struct event clock = {.kind = EVENT_CLOCK, .clock = {.at = path->now, .date = consensus_header(path->consensus)->valid_after}};

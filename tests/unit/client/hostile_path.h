@@ -56,6 +56,8 @@ struct hostile_path {
   uint32_t hosts_heard;   /* streams that began to a name */
   uint32_t links;         /* made since the beginning */
   bool disk_is_full;
+  uint32_t warnings;      /* lines of the client's log of this level or a graver one */
+  struct trace trace;
   uint32_t states_failed, states_written; /* writes of the file that holds the guards */
   size_t received_len;    /* of what the client sent and we could not take yet */
   uint8_t received[HOSTILE_BUFFER_BYTES];
