@@ -62,9 +62,12 @@ enum outcome control_client_open(const char *folder, struct control_client **ret
   return complain_silent(folder, is_network, error, complaint);
 }
 
+/* What looks like a network's folder may be that of a client before its first guards. */
+static bool may_be_starting(enum outcome outcome) { return outcome == OUTCOME_NOT_RUNNING || outcome == OUTCOME_BAD_SETTING; }
+
 enum outcome control_client_await(const char *folder, instant until, struct control_client **ret, struct complaint *complaint) {
   enum outcome outcome;
-  while ((outcome = control_client_open(folder, ret, complaint)) == OUTCOME_NOT_RUNNING && loop_now() < until) poll(NULL, 0, LOOK_EVERY_MS);
+  while (may_be_starting(outcome = control_client_open(folder, ret, complaint)) && loop_now() < until) poll(NULL, 0, LOOK_EVERY_MS);
   if (outcome == OUTCOME_OK) complaint_withdraw(complaint);
   return outcome;
 }

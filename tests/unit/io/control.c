@@ -300,3 +300,32 @@ Test(control, without_descriptors_who_asks_waits_and_the_loop_rests) {
   close(fd);
   node_end(&node);
 }
+
+struct waiter { const char *path; enum outcome outcome; };
+
+static void *await_node(void *context) {
+  struct waiter *waiter = context;
+  struct control_client *client;
+  waiter->outcome = control_client_await(waiter->path, instant_after(loop_now(), 30 * SECONDS), &client, NULL);
+  if (waiter->outcome == OUTCOME_OK) control_client_close(client);
+  return NULL;
+}
+
+/* A person may put the network file into the folder of a client that was never started before: it looks like a network's until there are guards. */
+Test(control, a_node_that_is_starting_is_waited_for_beside_its_network_file) {
+  struct node node = {.loop = loop_new()};
+  struct control_host host = {.context = &node};
+  pthread_t thread;
+  temporary_folder(node.path);
+  struct waiter waiter = {.path = node.path};
+  cr_assert_eq(folder_open(node.path, &node.folder, NULL), OUTCOME_OK);
+  cr_assert_eq(folder_write(node.folder, "network", "a", 1, false, NULL), OUTCOME_OK);
+  cr_assert_eq(pthread_create(&thread, NULL, await_node, &waiter), 0);
+  usleep(200 * 1000);
+  cr_assert_eq(control_socket_open(node.loop, node.folder, &host, &node.control, NULL), OUTCOME_OK);
+  pthread_join(thread, NULL);
+  cr_expect_eq(waiter.outcome, OUTCOME_OK, "%s", outcome_name(waiter.outcome));
+  control_socket_close(node.control);
+  folder_close(node.folder);
+  loop_free(node.loop);
+}
