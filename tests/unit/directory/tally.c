@@ -220,13 +220,15 @@ Test(tally, a_liar_and_a_relay_of_his_take_out_no_other) {
     }
 }
 
+static void change_onion_key(struct descriptor *descriptor) {
+  descriptor->sequence = 1000;
+  memset(descriptor->onion_key, 0x77, sizeof descriptor->onion_key);
+}
+
 /* [TALLY-5] Relay 0 has just changed its onion key, too late for the votes of all but the liar, whose relay 1 has the new one, too. */
 Test(tally, nor_by_an_onion_key_that_he_alone_has_seen_yet) {
   begin(3);
-  struct descriptor *victim = &seen[2][0].descriptor, *lie = &seen[2][1].descriptor;
-  victim->sequence = lie->sequence = 1000;
-  memset(victim->onion_key, 0x77, sizeof victim->onion_key);
-  memcpy(lie->onion_key, victim->onion_key, sizeof lie->onion_key);
+  for (uint32_t relay = 0; relay < 2; relay++) change_onion_key(&seen[2][relay].descriptor);
   struct consensus *consensus = count();
   const struct relay_entry *entry = find(consensus, 0);
   cr_assert_not_null(entry);
@@ -237,8 +239,7 @@ Test(tally, nor_by_an_onion_key_that_he_alone_has_seen_yet) {
 /* [TALLY-5] While it changes, with as many votes for the old key as for the new one, it stays listed. */
 Test(tally, an_onion_key_that_spreads_takes_out_nobody) {
   begin(2);
-  seen[0][0].descriptor.sequence = 1000;
-  memset(seen[0][0].descriptor.onion_key, 0x77, sizeof seen[0][0].descriptor.onion_key);
+  change_onion_key(&seen[0][0].descriptor);
   seen[2][0].flags &= (uint8_t)~RELAY_RUNNING;
   struct consensus *consensus = count();
   const struct relay_entry *entry = find(consensus, 0);
