@@ -26,7 +26,7 @@
 
 enum {
   BEFORE = 2,               /* neighbours 0 and 1 open circuits, the other two are where these go on to */
-  SOCKETS = 12000, CIRCUITS = 100000, STREAMS_PER_CIRCUIT = 250,
+  SOCKETS = 12000, CIRCUITS = 100000, STREAMS_PER_CIRCUIT = LIMIT_STREAMS_OF_A_FEW, /* that a relay has room for, [STREAM-21] */
   FIRST_CIRCUITS = 300, FIRST_STREAMS = 10, /* before the counting: they fill the cache of cipher contexts, lease the first slabs */
   ASKED_AT_ONCE = LIMIT_CREATES_QUEUED_PER_LINK, DESTINATIONS = 2, PATIENCE_TURNS = 60000,
 };
