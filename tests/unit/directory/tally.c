@@ -225,15 +225,20 @@ static void change_onion_key(struct descriptor *descriptor) {
   memset(descriptor->onion_key, 0x77, sizeof descriptor->onion_key);
 }
 
+/* Relay 0 is listed with this onion key. */
+static void expect_onion_key(const uint8_t *key, const char *why) {
+  struct consensus *consensus = count();
+  const struct relay_entry *entry = find(consensus, 0);
+  cr_assert_not_null(entry);
+  cr_expect_arr_eq(entry->onion_key, key, sizeof entry->onion_key, "%s", why);
+  consensus_release(consensus);
+}
+
 /* [TALLY-5] Relay 0 has just changed its onion key, too late for the votes of all but the liar, whose relay 1 has the new one, too. */
 Test(tally, nor_by_an_onion_key_that_he_alone_has_seen_yet) {
   begin(3);
   for (uint32_t relay = 0; relay < 2; relay++) change_onion_key(&seen[2][relay].descriptor);
-  struct consensus *consensus = count();
-  const struct relay_entry *entry = find(consensus, 0);
-  cr_assert_not_null(entry);
-  cr_expect_arr_eq(entry->onion_key, seen[0][0].descriptor.onion_key, sizeof entry->onion_key, "the one that more have seen is good until then");
-  consensus_release(consensus);
+  expect_onion_key(seen[0][0].descriptor.onion_key, "the one that more have seen is good until then");
 }
 
 /* [TALLY-5] While it changes, with as many votes for the old key as for the new one, it stays listed. */
@@ -241,11 +246,7 @@ Test(tally, an_onion_key_that_spreads_takes_out_nobody) {
   begin(2);
   change_onion_key(&seen[0][0].descriptor);
   seen[2][0].flags &= (uint8_t)~RELAY_RUNNING;
-  struct consensus *consensus = count();
-  const struct relay_entry *entry = find(consensus, 0);
-  cr_assert_not_null(entry);
-  cr_expect_arr_eq(entry->onion_key, seen[0][0].descriptor.onion_key, sizeof entry->onion_key, "of two that one vote each shows the newer");
-  consensus_release(consensus);
+  expect_onion_key(seen[0][0].descriptor.onion_key, "of two that one vote each shows the newer");
 }
 
 /* [TALLY-5] */
